@@ -1,0 +1,106 @@
+# What the project can do, one line each: make help.
+
+# Where `make run` listens and keeps its data.
+LISTEN ?= 127.0.0.1:8080
+DATA   ?= data
+
+# What `make test` runs; for example make test PACKAGES=./internal/store/... TESTFLAGS='-run Send -v'.
+PACKAGES  ?= ./...
+TESTFLAGS ?=
+# Ends a hanging test binary; no suite comes near it.
+TIMEOUT   ?= 30m
+
+# What `make bench` measures, how long each benchmark runs, and the arguments of every program in cmd/ that measures.
+BENCH_PACKAGES ?= ./...
+BENCH          ?= .
+BENCHTIME      ?= 2s
+BENCHFLAGS     ?=
+BENCH_PROGRAMS ?= $(wildcard cmd/muster-bench)
+BENCH_ARGS     ?=
+
+# The fault suites that `make soak` runs in their long form, and for how long at most.
+SOAK_PACKAGES ?= ./internal/fault/...
+SOAK_TIMEOUT  ?= 12h
+
+# Generated files that are committed; `make check` fails when generating them again changes them.
+GENERATED = gen docs/reference
+
+GO ?= go
+# Installed by `make test` in the machine, built from the pinned modules in tools/ into bin/, and nowhere else.
+WITH_POSTGRES = bin/with-postgres
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test needs check format-check format lint schema-check schema-baseline generate docs \
+	generated-check bench soak clean FORCE
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## build bin/muster, a static binary
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+run: build ## build everything and serve on http://127.0.0.1:8080 with data in ./data
+	bin/muster serve --listen $(LISTEN) --data $(DATA)
+
+test: needs $(WITH_POSTGRES) ## run every suite on SQLite and PostgreSQL with the race detector; installs PostgreSQL if it is missing
+	@MUSTER_TEST_POSTGRES_REQUIRED=1 $(WITH_POSTGRES) \
+		$(GO) test -race -shuffle=on -timeout $(TIMEOUT) $(TESTFLAGS) $(PACKAGES)
+
+needs: # what the tests need of the machine
+	@scripts/install-test-needs
+
+check: format-check lint schema-check generated-check ## formatters, linters, schema checks, generated files up to date
+
+format-check: bin/golangci-lint
+	bin/golangci-lint fmt --diff
+
+format: bin/golangci-lint bin/buf ## format Go and schema files in place
+	bin/golangci-lint fmt
+	bin/buf format -w
+
+lint: bin/golangci-lint ## run the linters
+	bin/golangci-lint run
+
+schema-check: bin/buf ## lint, format and compatibility of proto/ against the accepted schema
+	@scripts/schema check
+
+schema-baseline: bin/buf ## accept the present schema as the one to stay compatible with (ACCEPT_BREAKING=1 to break it)
+	@scripts/schema accept
+
+generate: bin/buf bin/protoc-gen-go bin/protoc-gen-connect-go ## generate Go from proto/ into gen/
+	@scripts/generate
+
+docs: ## generate the reference pages under docs/reference
+	@scripts/generate-docs
+
+generated-check: generate docs
+	@scripts/assert-committed $(GENERATED)
+
+bench: needs $(WITH_POSTGRES) ## run the benchmarks of BENCH_PACKAGES, then the measuring programs
+	$(WITH_POSTGRES) $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 0 $(BENCHFLAGS) $(BENCH_PACKAGES)
+	$(foreach program,$(BENCH_PROGRAMS),$(WITH_POSTGRES) $(GO) run ./$(program) $(BENCH_ARGS) &&) true
+
+soak: needs $(WITH_POSTGRES) ## run the fault suites in their long form
+	MUSTER_SOAK=1 MUSTER_TEST_POSTGRES_REQUIRED=1 $(WITH_POSTGRES) \
+		$(GO) test -race -shuffle=on -count=1 -v -timeout $(SOAK_TIMEOUT) $(TESTFLAGS) $(SOAK_PACKAGES)
+
+clean: ## remove what the targets above built
+	rm -rf bin
+
+# The go command itself finds out whether this one is up to date.
+$(WITH_POSTGRES): FORCE
+	@$(GO) build -o $@ ./internal/pgtest/with-postgres
+
+# The tools change with their module only, so that no other run pays for linking them.
+bin/buf: tools/buf/go.mod tools/buf/go.sum
+	$(GO) -C tools/buf build -o $(CURDIR)/$@ github.com/bufbuild/buf/cmd/buf
+
+bin/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	$(GO) -C tools/lint build -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/protoc-gen-go: tools/gen/go.mod tools/gen/go.sum
+	$(GO) -C tools/gen build -o $(CURDIR)/$@ google.golang.org/protobuf/cmd/protoc-gen-go
+
+bin/protoc-gen-connect-go: tools/gen/go.mod tools/gen/go.sum
+	$(GO) -C tools/gen build -o $(CURDIR)/$@ connectrpc.com/connect/cmd/protoc-gen-connect-go
