@@ -1,0 +1,1 @@
+-- Accounts, sessions, blocks, limits of logins, the audit log.

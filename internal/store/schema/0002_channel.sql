@@ -1,0 +1,1 @@
+-- Channels, rosters, bans.

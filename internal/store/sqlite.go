@@ -1,0 +1,374 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
+)
+
+// minSQLite is the first version without a bug that could corrupt a database
+// when its write-ahead log was reset.
+const minSQLite = 3_051_003
+
+// The write-ahead log is copied into the database in the background: a passive
+// checkpoint after checkpointEvery of writing, and one that empties the file
+// when it is over checkpointTruncate bytes.
+const (
+	checkpointEvery    = 250 * time.Millisecond
+	checkpointTruncate = 256 << 20
+)
+
+// sqliteFile is one SQLite database file: one writer, several readers, and a
+// connection that only checkpoints, so that no commit has to.
+type sqliteFile struct {
+	path    string
+	writer  chan *sqlite.Conn // holds the one connection while nobody writes
+	readers *sqlitex.Pool
+	dirty   chan struct{} // told after a commit
+	commits atomic.Int64
+}
+
+// openSQLite opens or makes a database file. readers is how many connections
+// read at once; 0 is one more than there are processors.
+func openSQLite(ctx context.Context, path string, readers int) (*sqliteFile, error) {
+	if readers <= 0 {
+		readers = runtime.GOMAXPROCS(0) + 1
+	}
+	w, err := openSQLiteConn(path, 64<<10)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := checkSQLiteVersion(w); err != nil {
+		return nil, err
+	}
+	pool, err := sqlitex.NewPool(path, sqlitex.PoolOptions{
+		Flags:    sqlite.OpenReadWrite | sqlite.OpenWAL,
+		PoolSize: readers,
+		PrepareConn: func(c *sqlite.Conn) error {
+			return pragmas(c, "cache_size=-8192", "query_only=on", "mmap_size=0", "busy_timeout=10000")
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	}
+	f := &sqliteFile{path: path, writer: make(chan *sqlite.Conn, 1), readers: pool, dirty: make(chan struct{}, 1)}
+	f.writer <- w
+	return f, ctx.Err()
+}
+
+// openSQLiteConn opens one connection that may write. Options go on each
+// connection as it is opened, not on a pool as a whole.
+func openSQLiteConn(path string, cacheKiB int) (*sqlite.Conn, error) {
+	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenWAL)
+	if err != nil {
+		return nil, err
+	}
+	if err := pragmas(c, "busy_timeout=10000", "page_size=4096", "journal_mode=wal", "synchronous=full", "wal_autocheckpoint=0",
+		"mmap_size=0", "foreign_keys=off", "temp_store=memory", "cache_size=-"+strconv.Itoa(cacheKiB)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func pragmas(c *sqlite.Conn, settings ...string) error {
+	for _, s := range settings {
+		if err := sqlitex.ExecuteTransient(c, "PRAGMA "+s, nil); err != nil {
+			return fmt.Errorf("PRAGMA %s: %w", s, err)
+		}
+	}
+	return nil
+}
+
+func checkSQLiteVersion(c *sqlite.Conn) error {
+	var version string
+	err := sqlitex.ExecuteTransient(c, "SELECT sqlite_version()", &sqlitex.ExecOptions{
+		ResultFunc: func(s *sqlite.Stmt) error { version = s.ColumnText(0); return nil },
+	})
+	if err != nil {
+		return err
+	}
+	var major, minor, patch int
+	if _, err := fmt.Sscanf(version, "%d.%d.%d", &major, &minor, &patch); err != nil {
+		return fmt.Errorf("SQLite version %q: %w", version, err)
+	}
+	if major*1_000_000+minor*1_000+patch < minSQLite {
+		return fmt.Errorf("SQLite %s is too old: 3.51.3 or newer is needed", version)
+	}
+	return nil
+}
+
+func (f *sqliteFile) name() string { return "sqlite" }
+
+func (f *sqliteFile) words() map[string]string {
+	return map[string]string{"int": "INTEGER", "text": "TEXT", "blob": "BLOB", "bool": "INTEGER", "clustered": "WITHOUT ROWID, STRICT", "table": "STRICT"}
+}
+
+func (f *sqliteFile) read(ctx context.Context, fn func(c conn) error) (err error) {
+	c, err := f.readers.Take(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.readers.Put(c)
+	sc := &sqliteConn{c}
+	if _, err := sc.exec("BEGIN"); err != nil {
+		return err
+	}
+	defer func() {
+		if _, e := sc.exec("ROLLBACK"); e != nil && err == nil {
+			err = e
+		}
+	}()
+	return fn(sc)
+}
+
+func (f *sqliteFile) write(ctx context.Context, fn func(c conn) error) error {
+	var c *sqlite.Conn
+	select {
+	case c = <-f.writer:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { f.writer <- c }()
+	sc := &sqliteConn{c}
+	if _, err := sc.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	committed := false
+	defer func() {
+		if !committed && !c.AutocommitEnabled() {
+			_, _ = sc.exec("ROLLBACK") // after an error or a panic of fn; the connection stays usable
+		}
+	}()
+	if err := fn(sc); err != nil {
+		return err
+	}
+	if _, err := sc.exec("COMMIT"); err != nil {
+		return err
+	}
+	committed = true
+	f.commits.Add(1)
+	select {
+	case f.dirty <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// run checkpoints after commits, on a connection of its own.
+func (f *sqliteFile) run(ctx context.Context) error {
+	c, err := openSQLiteConn(f.path, 2<<10)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.dirty:
+		}
+		timer.Reset(checkpointEvery)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		if err := f.checkpoint(c); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *sqliteFile) checkpoint(c *sqlite.Conn) error {
+	mode := "PASSIVE"
+	if st, err := os.Stat(f.path + "-wal"); err == nil && st.Size() > checkpointTruncate {
+		mode = "TRUNCATE"
+	}
+	err := sqlitex.ExecuteTransient(c, "PRAGMA wal_checkpoint("+mode+")", nil)
+	if code := sqlite.ErrCode(err).ToPrimary(); code == sqlite.ResultBusy || code == sqlite.ResultLocked {
+		return nil // readers hold the old end; the next round gets it
+	}
+	return err
+}
+
+func (f *sqliteFile) close() error {
+	err := f.readers.Close()
+	w := <-f.writer
+	if e := sqlitex.ExecuteTransient(w, "PRAGMA wal_checkpoint(TRUNCATE)", nil); e != nil && err == nil {
+		err = e
+	}
+	if e := w.Close(); e != nil && err == nil {
+		err = e
+	}
+	return err
+}
+
+// dir is where the file lies.
+func (f *sqliteFile) dir() string { return filepath.Dir(f.path) }
+
+// sqliteConn is a conn over one connection, used by one goroutine at a time.
+type sqliteConn struct{ c *sqlite.Conn }
+
+func (s *sqliteConn) forUpdate() string { return "" }
+
+// bind prepares (from the connection's cache) and binds $1, $2, ... by number,
+// wherever and however often they stand in the text.
+func (s *sqliteConn) bind(sql string, args []any) (*sqlite.Stmt, error) {
+	stmt, err := s.c.Prepare(sql)
+	if err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", sql, err)
+	}
+	for i := 1; i <= stmt.BindParamCount(); i++ {
+		n, err := strconv.Atoi(strings.TrimPrefix(stmt.BindParamName(i), "$"))
+		if err != nil || n < 1 || n > len(args) {
+			return nil, fmt.Errorf("store: parameter %q of %q has no argument", stmt.BindParamName(i), sql)
+		}
+		bindSQLite(stmt, i, args[n-1])
+	}
+	return stmt, nil
+}
+
+func bindSQLite(stmt *sqlite.Stmt, i int, v any) {
+	switch x := plain(v).(type) {
+	case nil:
+		stmt.BindNull(i)
+	case int64:
+		stmt.BindInt64(i, x)
+	case string:
+		stmt.BindText(i, x)
+	case []byte:
+		if x == nil {
+			x = []byte{}
+		}
+		stmt.BindBytes(i, x)
+	case bool:
+		stmt.BindBool(i, x)
+	}
+}
+
+func (s *sqliteConn) exec(sql string, args ...any) (int64, error) {
+	stmt, err := s.bind(sql, args)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		more, err := stmt.Step()
+		if err != nil {
+			_ = stmt.Reset()
+			return 0, sqliteError(err)
+		}
+		if !more {
+			break
+		}
+	}
+	if err := stmt.Reset(); err != nil {
+		return 0, sqliteError(err)
+	}
+	return int64(s.c.Changes()), nil
+}
+
+func (s *sqliteConn) query(sql string, args []any, scan func(r row) error) error {
+	stmt, err := s.bind(sql, args)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stmt.Reset() }() // a Step that failed has told its error
+	r := sqliteRow{stmt}
+	for {
+		more, err := stmt.Step()
+		if err != nil {
+			return sqliteError(err)
+		}
+		if !more {
+			return nil
+		}
+		if err := scan(r); err != nil {
+			return err
+		}
+	}
+}
+
+// insertMany runs INSERTs of 256, 64, 16, 4 and 1 rows, so that a connection
+// keeps at most five prepared statements for each table.
+func (s *sqliteConn) insertMany(in insert, n int, value func(row, col int) any) (int64, error) {
+	var changed int64
+	for at, size := 0, 256; at < n; {
+		for size > n-at {
+			size /= 4
+		}
+		stmt, err := s.c.Prepare(in.sqliteText(size))
+		if err != nil {
+			return changed, fmt.Errorf("prepare insert into %s: %w", in.table, err)
+		}
+		for r := range size {
+			for col := range in.columns {
+				bindSQLite(stmt, r*len(in.columns)+col+1, value(at+r, col))
+			}
+		}
+		if _, err := stmt.Step(); err != nil {
+			_ = stmt.Reset()
+			return changed, sqliteError(err)
+		}
+		if err := stmt.Reset(); err != nil {
+			return changed, sqliteError(err)
+		}
+		changed += int64(s.c.Changes())
+		at += size
+	}
+	return changed, nil
+}
+
+// sqliteText is the INSERT of so many rows.
+func (in insert) sqliteText(rows int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO ")
+	b.WriteString(in.table)
+	b.WriteString(" (")
+	for i, col := range in.columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(col.name)
+	}
+	b.WriteString(") VALUES ")
+	one := "(?" + strings.Repeat(",?", len(in.columns)-1) + ")"
+	b.WriteString(one)
+	b.WriteString(strings.Repeat(","+one, rows-1))
+	if in.conflict != "" {
+		b.WriteString(" ON CONFLICT ")
+		b.WriteString(in.conflict)
+	}
+	return b.String()
+}
+
+func sqliteError(err error) error {
+	switch sqlite.ErrCode(err) {
+	case sqlite.ResultConstraintPrimaryKey, sqlite.ResultConstraintUnique, sqlite.ResultConstraintRowID:
+		return fmt.Errorf("%w: %w", errConflict, err)
+	}
+	return err
+}
+
+// sqliteRow is the row that a statement stands on.
+type sqliteRow struct{ s *sqlite.Stmt }
+
+func (r sqliteRow) Int(col int) int64   { return r.s.ColumnInt64(col) }
+func (r sqliteRow) Text(col int) string { return r.s.ColumnText(col) }
+func (r sqliteRow) Bool(col int) bool   { return r.s.ColumnInt64(col) != 0 }
+func (r sqliteRow) Null(col int) bool   { return r.s.ColumnType(col) == sqlite.TypeNull }
+func (r sqliteRow) Blob(col int) []byte {
+	b := make([]byte, r.s.ColumnLen(col))
+	r.s.ColumnBytes(col, b)
+	return b
+}
