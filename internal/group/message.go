@@ -75,6 +75,11 @@ type Log interface {
 	// gaps, at most limit of them and about maxBytes of text (always one, if
 	// there is one). 0 as upTo, limit or maxBytes is "no bound".
 	Read(ctx context.Context, r Range) ([]Message, error)
+	// Follow makes the log call sink after every batch that became durable, in
+	// the order of each group's seqs (as far as this node wrote them), from the
+	// writer's own goroutine: sink must not block and must not keep the slice.
+	// It is called once, before the first Append.
+	Follow(sink func(committed []Message))
 	// SendWait is how long messages waited lately before they were written
 	// (the 99th percentile of the last second or so). Bulk work slows down by
 	// it.
