@@ -1,0 +1,85 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"muster"
+	"muster/internal/pgtest"
+)
+
+// forEachStore runs a test on a fresh store of each database, SQLite and
+// PostgreSQL, with its background work under way.
+func forEachStore(t *testing.T, test func(t *testing.T, s *Store)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, startStore(t, Options{Dir: t.TempDir()}))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, startStore(t, Options{Dir: t.TempDir(), URL: pgtest.URL(t)}))
+	})
+}
+
+// startStore opens a store and runs it until the test ends. Without a clock in
+// opt it uses the machine's.
+func startStore(t testing.TB, opt Options) *Store {
+	t.Helper()
+	s, _ := startStoreUntil(t, opt)
+	return s
+}
+
+// startStoreUntil is startStore with a stop that the test may call earlier: it
+// ends the background work, closes the store and fails the test on an error.
+func startStoreUntil(t testing.TB, opt Options) (s *Store, stop func()) {
+	t.Helper()
+	if opt.Clock == nil {
+		opt.Clock = muster.ClockFunc(time.Now)
+	}
+	if opt.IDs == nil {
+		opt.IDs = muster.NewIDs(opt.Clock)
+	}
+	s, err := Open(t.Context(), opt)
+	if err != nil {
+		t.Fatalf("open the store: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("the store's background work ended: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return s, stop
+}
+
+func TestForEachStore(t *testing.T) {
+	t.Parallel()
+	forEachStore(t, func(t *testing.T, s *Store) {
+		err := s.write(t.Context(), func(c conn) error {
+			_, err := c.exec("INSERT INTO grp (id, name, about, owner_id, capacity, member_count, created_ms) VALUES ($1, $2, '', 1, 10, 0, $3)", 7, "night shift 夜班", s.now())
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var name string
+		err = s.read(t.Context(), func(c conn) error {
+			_, err := one(c, "SELECT name FROM grp WHERE id = $1", []any{7}, func(r row) { name = r.Text(0) })
+			return err
+		})
+		if err != nil || name != "night shift 夜班" {
+			t.Fatalf("read back %q, %v", name, err)
+		}
+	})
+}
