@@ -62,22 +62,23 @@ type Journal struct {
 	// appending holds everything that only Append and Close touch. Lock order: appending, releasing, mu.
 	appending sync.Mutex
 	active    file
-	end       int64 // in the active segment
+	header    segmentHeader // of the active segment
+	end       int64         // where its frames end
 	next      Position
 	buf       []byte
 
 	releasing sync.Mutex
 
-	mu       sync.Mutex
-	segments []segment // the last one is active
-	spares   []string
-	sequence uint64 // the highest that a file name uses
-	making   chan struct{}
-	last     Position
-	failure  error
-	closed   bool
-	replayed int64
-	torn     int64
+	mu        sync.Mutex
+	segments  []segment // the last one is active
+	spares    []string
+	spareStem uint64 // the highest number that the name of a spare had; a name is never used twice
+	making    chan struct{}
+	last      Position
+	failure   error
+	closed    bool
+	replayed  int64
+	torn      int64
 
 	makers sync.WaitGroup // the goroutine that makes the next spare, at most one; Close waits for it
 }
@@ -108,7 +109,12 @@ func open(d disk, opt Options, replay func(Position, []byte) error) (*Journal, e
 	if err := inv.verify(d); err != nil {
 		return nil, err
 	}
-	j := &Journal{disk: d, opt: opt, segments: inv.segments, spares: inv.spares, sequence: inv.sequence}
+	j := &Journal{disk: d, opt: opt, segments: inv.segments, spares: inv.spares, spareStem: inv.spareStem}
+	for _, name := range inv.sweep {
+		if err := d.remove(name); err != nil {
+			return nil, fmt.Errorf("journal: %w", err)
+		}
+	}
 	if err := j.settle(); err != nil {
 		return nil, err
 	}
@@ -117,11 +123,6 @@ func open(d disk, opt Options, replay func(Position, []byte) error) (*Journal, e
 		j.replayed += n
 		if err != nil {
 			return nil, errors.Join(err, j.active.Close())
-		}
-	}
-	for _, name := range inv.sweep {
-		if err := d.remove(name); err != nil {
-			return nil, errors.Join(fmt.Errorf("journal: %w", err), j.active.Close())
 		}
 	}
 	return j, nil
@@ -161,13 +162,13 @@ func (j *Journal) settle() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.active, j.end, j.next = f, final.end, max(final.last+1, final.first)
+	j.active, j.header, j.end, j.next = f, final.segmentHeader, final.end, max(final.last+1, final.first)
 	return nil
 }
 
 // Append writes the records as one batch and returns the position of the last one when all of them are durable; they have consecutive
-// positions that end there. The slices may be reused after the return. An error means that nothing is acknowledged: ErrTooLarge and a full disk leave the
-// journal usable, every other write error poisons it (ErrPoisoned), see [Journal.Err].
+// positions that end there. The slices may be reused after the return. An error means that nothing is acknowledged: ErrTooLarge and a lack of
+// room or of file descriptors leave the journal usable, every other write error poisons it (ErrPoisoned), see [Journal.Err].
 func (j *Journal) Append(records [][]byte) (last Position, err error) {
 	j.appending.Lock()
 	defer j.appending.Unlock()
@@ -181,7 +182,7 @@ func (j *Journal) Append(records [][]byte) (last Position, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if j.end+int64(size) > j.capacity() {
+	if j.end+int64(size) > j.header.capacity {
 		if err := j.rotate(); err != nil {
 			return 0, err
 		}
@@ -219,14 +220,10 @@ func (j *Journal) batchSize(records [][]byte) (int, error) {
 	return size, nil
 }
 
-// capacity of the active segment. Only Append and Open change which one that is.
-func (j *Journal) capacity() int64 { return j.segments[len(j.segments)-1].capacity }
-
 // write puts the batch and the end mark behind it on the disk.
 func (j *Journal) write(records [][]byte) error {
-	salt := j.segments[len(j.segments)-1].salt
-	j.buf = appendFrame(j.buf[:0], salt, j.next, records)
-	if j.end+int64(len(j.buf))+endMarkBytes <= j.capacity() {
+	j.buf = appendFrame(j.buf[:0], j.header.salt, j.next, records)
+	if j.end+int64(len(j.buf))+endMarkBytes <= j.header.capacity {
 		j.buf = append(j.buf, make([]byte, endMarkBytes)...)
 	}
 	if _, err := j.active.WriteAt(j.buf, j.end); err != nil {

@@ -18,10 +18,10 @@ type segment struct {
 
 // inventory is what recovery finds in the directory.
 type inventory struct {
-	segments []segment // by sequence
-	spares   []string
-	sequence uint64 // the highest that any file name uses
-	sweep    []string
+	segments  []segment // by sequence
+	spares    []string
+	spareStem uint64   // the highest number that the name of a spare or of an unfinished one has
+	sweep     []string // files that are of no use any more
 }
 
 // takeInventory reads the names in the directory. Other people's files are left alone.
@@ -51,7 +51,9 @@ func takeInventory(d disk, opt Options) (inventory, error) {
 		default:
 			continue
 		}
-		inv.sequence = max(inv.sequence, sequence)
+		if suffix != segmentSuffix[1:] {
+			inv.spareStem = max(inv.spareStem, sequence)
+		}
 	}
 	slices.SortFunc(inv.segments, func(a, b segment) int { return cmp.Compare(a.sequence, b.sequence) })
 	return inv, nil
@@ -90,7 +92,10 @@ func (s *segment) verify(d disk, final bool) error {
 		if err != nil {
 			return err
 		}
-		h, reason := parseSegmentHeader(page)
+		h, reason, err := parseSegmentHeader(page)
+		if err != nil {
+			return err
+		}
 		if reason != "" {
 			return corrupt(0, reason)
 		}

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,14 +17,14 @@ func (j *Journal) Release(upTo Position) error {
 		if err := j.Err(); err != nil {
 			return err
 		}
-		oldest, keep, err := j.releasable(upTo)
+		oldest, spare, err := j.releasable(upTo)
 		if err != nil || oldest == 0 {
 			return err
 		}
 		// One at a time and oldest first, each synced: a crash must never leave a hole in the sequences, nor a
 		// segment under its old name whose file has been used again.
-		if keep {
-			err = j.disk.rename(segmentName(oldest), spareName(oldest))
+		if spare != "" {
+			err = j.disk.rename(segmentName(oldest), spare)
 		} else {
 			err = j.disk.remove(segmentName(oldest))
 		}
@@ -35,29 +36,38 @@ func (j *Journal) Release(upTo Position) error {
 		}
 		j.mu.Lock()
 		j.segments = append(j.segments[:0], j.segments[1:]...)
-		if keep {
-			j.spares = append(j.spares, spareName(oldest))
+		if spare != "" {
+			j.spares = append(j.spares, spare)
 		}
 		j.mu.Unlock()
 	}
 }
 
-// releasable returns the sequence of the oldest segment if nothing in it is needed any more, else 0, and whether to keep its file.
-func (j *Journal) releasable(upTo Position) (oldest uint64, keep bool, err error) {
+// releasable returns the sequence of the oldest segment if nothing in it is needed any more, else 0, and under which
+// name to keep its file, if at all.
+func (j *Journal) releasable(upTo Position) (oldest uint64, spare string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if upTo > j.last {
-		return 0, false, fmt.Errorf("journal: release up to position %d, but the last one is %d", upTo, j.last)
+		return 0, "", fmt.Errorf("journal: release up to position %d, but the last one is %d", upTo, j.last)
 	}
 	s := &j.segments[0]
 	if len(j.segments) == 1 || s.last > upTo {
-		return 0, false, nil
+		return 0, "", nil
 	}
-	return s.sequence, s.size == j.opt.SegmentBytes && len(j.spares) < j.opt.Spares, nil
+	if s.size == j.opt.SegmentBytes && len(j.spares) < j.opt.Spares {
+		spare = j.nextSpareName()
+	}
+	return s.sequence, spare, nil
 }
 
-// rotate begins the next segment, in a spare if there is one, and closes the one before. A full disk is an error that leaves all as it
-// was; any other one poisons the journal.
+// nextSpareName returns a name that no spare of this journal has had since it was opened. Called with mu held.
+func (j *Journal) nextSpareName() string {
+	j.spareStem++
+	return spareName(j.spareStem)
+}
+
+// rotate begins the next segment, in a spare if there is one, and closes the one before.
 func (j *Journal) rotate() error {
 	spare, err := j.takeSpare()
 	if err != nil {
@@ -74,9 +84,8 @@ func (j *Journal) rotate() error {
 		return j.rotationFailed(err)
 	}
 	old := j.active
-	j.active, j.end = f, segmentHeaderBytes
+	j.active, j.header, j.end = f, h, segmentHeaderBytes
 	j.mu.Lock()
-	j.sequence = max(j.sequence, h.sequence)
 	s := segment{segmentHeader: h, size: h.capacity}
 	s.last = h.previous
 	j.segments = append(j.segments, s)
@@ -87,9 +96,13 @@ func (j *Journal) rotate() error {
 	return nil
 }
 
+// rotationFailed lets a later Append try again when the machine only lacks something for the moment: nothing of the batch has been
+// written, and the file that was to become the segment is given up. Anything else is the disk failing, and poisons the journal.
 func (j *Journal) rotationFailed(err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Errorf("journal: no room for the next segment: %w", err)
+	for _, lack := range []error{unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE} {
+		if errors.Is(err, lack) {
+			return fmt.Errorf("journal: no room for the next segment: %w", err)
+		}
 	}
 	return j.poison(err)
 }
@@ -107,11 +120,13 @@ func (j *Journal) begin(spare string, h segmentHeader) (file, error) {
 	if err == nil {
 		err = j.disk.rename(spare, segmentName(h.sequence))
 	}
-	if err == nil {
-		err = j.disk.sync()
-	}
 	if err != nil {
+		_ = j.disk.remove(spare)
 		return nil, errors.Join(err, f.Close())
+	}
+	if err := j.disk.sync(); err != nil {
+		// Whether the new name is durable cannot be found out by another sync.
+		return nil, errors.Join(j.poison(err), f.Close())
 	}
 	return f, nil
 }
@@ -119,7 +134,6 @@ func (j *Journal) begin(spare string, h segmentHeader) (file, error) {
 // takeSpare returns the name of a file of zero or stale bytes and the right size: a spare, the one that is being made, or a new one.
 func (j *Journal) takeSpare() (string, error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	for len(j.spares) == 0 && j.making != nil {
 		making := j.making
 		j.mu.Unlock()
@@ -129,29 +143,27 @@ func (j *Journal) takeSpare() (string, error) {
 	if n := len(j.spares); n > 0 {
 		name := j.spares[n-1]
 		j.spares = j.spares[:n-1]
+		j.mu.Unlock()
 		return name, nil
 	}
-	j.sequence++
-	sequence := j.sequence
+	name := j.nextSpareName()
 	j.mu.Unlock()
-	defer j.mu.Lock()
-	return spareName(sequence), j.makeSpare(sequence)
+	return name, j.makeSpare(name)
 }
 
 // prepareSpare starts to make a spare when the active segment is half full and there is none, so that no Append waits for the zeros. Called with mu held.
 func (j *Journal) prepareSpare() {
-	if j.end < j.capacity()/2 || len(j.spares) > 0 || j.making != nil {
+	if j.end < j.header.capacity/2 || len(j.spares) > 0 || j.making != nil {
 		return
 	}
-	j.sequence++
-	sequence, done := j.sequence, make(chan struct{})
+	name, done := j.nextSpareName(), make(chan struct{})
 	j.making = done
 	j.makers.Go(func() {
-		err := j.makeSpare(sequence)
+		err := j.makeSpare(name)
 		j.mu.Lock()
 		defer j.mu.Unlock()
 		if err == nil {
-			j.spares = append(j.spares, spareName(sequence))
+			j.spares = append(j.spares, name)
 		}
 		// An error is not reported here: the Append that needs the spare tries again and gets its own.
 		j.making = nil
@@ -162,8 +174,8 @@ func (j *Journal) prepareSpare() {
 var zeros [64 << 10]byte
 
 // makeSpare fills a new file with zeros, durably.
-func (j *Journal) makeSpare(sequence uint64) error {
-	temporary := fmt.Sprintf("%016x%s", sequence, temporarySuffix)
+func (j *Journal) makeSpare(name string) error {
+	temporary := strings.TrimSuffix(name, spareSuffix) + temporarySuffix
 	f, err := j.disk.create(temporary)
 	if err != nil {
 		return err
@@ -177,7 +189,7 @@ func (j *Journal) makeSpare(sequence uint64) error {
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = j.disk.rename(temporary, spareName(sequence))
+		err = j.disk.rename(temporary, name)
 	}
 	if err != nil {
 		_ = j.disk.remove(temporary)

@@ -58,17 +58,18 @@ func (h segmentHeader) encode() []byte {
 	return b
 }
 
-// parseSegmentHeader returns the header, or a reason why these bytes are none.
-func parseSegmentHeader(b []byte) (h segmentHeader, reason string) {
+// parseSegmentHeader returns the header, or a reason why these bytes are none. The reason is empty for a header
+// of another format version: then err says so.
+func parseSegmentHeader(b []byte) (h segmentHeader, reason string, err error) {
 	switch {
 	case len(b) < segmentHeaderBytes:
-		return h, "the file is shorter than a segment header"
+		return h, "the file is shorter than a segment header", nil
 	case string(b[:8]) != segmentMagic:
-		return h, "the segment header has no magic number"
+		return h, "the segment header has no magic number", nil
 	case binary.LittleEndian.Uint32(b[56:]) != crc32.Checksum(b[:56], castagnoli):
-		return h, "the checksum of the segment header does not match"
+		return h, "the checksum of the segment header does not match", nil
 	case binary.LittleEndian.Uint32(b[8:]) != segmentVersion:
-		return h, fmt.Sprintf("format version %d is not the one that this program reads (%d)", binary.LittleEndian.Uint32(b[8:]), segmentVersion)
+		return h, "", fmt.Errorf("format version %d, but this program reads %d: start the program that wrote it", binary.LittleEndian.Uint32(b[8:]), segmentVersion)
 	}
 	h = segmentHeader{
 		sequence: binary.LittleEndian.Uint64(b[16:]),
@@ -78,9 +79,9 @@ func parseSegmentHeader(b []byte) (h segmentHeader, reason string) {
 		capacity: int64(binary.LittleEndian.Uint64(b[48:])),
 	}
 	if h.salt == 0 || h.first <= h.previous || h.capacity < segmentHeaderBytes {
-		return h, "the segment header contradicts itself"
+		return h, "the segment header contradicts itself", nil
 	}
-	return h, ""
+	return h, "", nil
 }
 
 // window is a read buffer over a file, so that recovery never holds a whole segment in memory.
@@ -120,12 +121,12 @@ func (w *window) view(off int64, n int) ([]byte, error) {
 
 // extent says what scan found in a segment.
 type extent struct {
-	last     Position // of the last whole frame, or the last before the segment
-	end      int64    // where the frames end
-	lastAt   int64    // where the last frame begins, 0 if there is none
-	torn     int64    // bytes at the end that a batch began to write, as far as can be told
+	last    Position // of the last whole frame, or the last before the segment
+	end     int64    // where the frames end
+	lastAt  int64    // where the last frame begins, 0 if there is none
+	torn    int64    // bytes at the end that a batch began to write, as far as can be told
 	unclean bool     // something other than an end mark stands at the end
-	mislaid  bool     // the frame at the end is valid but has not the position that follows
+	mislaid bool     // the frame at the end is valid but has not the position that follows
 }
 
 // scan walks the frames of a segment and calls each (which may be nil) for every one. An error is one of reading or of each.
