@@ -132,11 +132,12 @@ func (b *Bus) ask(ctx context.Context, subject string, payload []byte) (<-chan [
 	request := bytes.Clone(payload)
 	answer := make(chan []byte, 1)
 	b.requests.Go(func() {
-		defer func() { <-one.slots }()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(r.stopping, cancel)()
-		answer <- one.respond(ctx, subject, request)
+		a := one.respond(ctx, subject, request)
+		<-one.slots // before the requester can ask again
+		answer <- a
 	})
 	return answer, nil
 }
