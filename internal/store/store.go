@@ -75,6 +75,7 @@ func (s *Store) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.db.run(ctx) })
 	g.Go(func() error { return s.log.run(ctx) })
+	g.Go(func() error { return s.Groups().finishDissolutions(ctx) })
 	return g.Wait()
 }
 

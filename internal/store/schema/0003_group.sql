@@ -58,6 +58,11 @@ CREATE TABLE group_left (
   PRIMARY KEY (group_id, account_id)
 ){{clustered}};
 
+-- Dissolved groups whose members are still being removed.
+CREATE TABLE group_dissolved (
+  group_id {{int}} PRIMARY KEY
+){{table}};
+
 -- invitation_id is the enrolment's id, or one of its own for an invitation by
 -- hand (channel_id is 0 then). answer: 0 open, 1 accepted, 2 declined,
 -- 3 declined and left the channel, 4 withdrawn.

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+
+	"muster"
+	"muster/internal/group"
+)
+
+// Groups implements group.Store.
+type Groups struct{ *Store }
+
+// Groups is the part that keeps groups and members.
+func (s *Store) Groups() Groups { return Groups{s} }
+
+// dissolvePage is how many members a step of a dissolution takes.
+const dissolvePage = 2000
+
+const groupColumns = "g.id, g.name, g.about, g.owner_id, g.capacity, g.member_count, g.created_ms"
+
+// scanGroup reads groupColumns from column at on.
+func scanGroup(r row, at int) group.Group {
+	return group.Group{
+		ID: muster.GroupID(r.Int(at)), Name: r.Text(at + 1), About: r.Text(at + 2), Owner: muster.AccountID(r.Int(at + 3)),
+		Capacity: r.Int(at + 4), Members: r.Int(at + 5), Created: muster.FromMillis(r.Int(at + 6)),
+	}
+}
+
+// getGroup reads a group; lock keeps it until the transaction ends.
+func getGroup(c conn, id muster.GroupID, lock string) (group.Group, error) {
+	var g group.Group
+	found, err := one(c, "SELECT "+groupColumns+" FROM grp g WHERE g.id = $1"+lock, []any{id}, func(r row) { g = scanGroup(r, 0) })
+	if err == nil && !found {
+		err = muster.NotFound("group")
+	}
+	return g, err
+}
+
+// getMember reads a membership; Role NotMember when there is none.
+func getMember(c conn, id muster.GroupID, account muster.AccountID) (group.Member, error) {
+	m := group.Member{Group: id, Account: account}
+	_, err := one(c, "SELECT role, subgroup_id, joined_ms, joined_seq, enrolment_id FROM group_member WHERE group_id = $1 AND account_id = $2",
+		[]any{id, account}, func(r row) {
+			m.Role, m.Subgroup = muster.Role(r.Int(0)), muster.SubgroupID(r.Int(1)) //nolint:gosec // a role
+			m.Joined, m.JoinedSeq, m.Enrolment = muster.FromMillis(r.Int(2)), muster.Seq(r.Int(3)), muster.EnrolmentID(r.Int(4))
+		})
+	return m, err
+}
+
+// inGroup runs fn in a transaction that has locked the group, after decide has
+// agreed with the acting member.
+func (s Groups) inGroup(ctx context.Context, id muster.GroupID, acting muster.AccountID, decide group.Decide, fn func(c conn, g group.Group) error) error {
+	return s.write(ctx, func(c conn) error {
+		g, err := getGroup(c, id, c.forUpdate())
+		if err != nil {
+			return err
+		}
+		m, err := getMember(c, id, acting)
+		if err != nil {
+			return err
+		}
+		if err := decide(m); err != nil {
+			return err
+		}
+		return fn(c, g)
+	})
+}
+
+// CreateGroup implements group.Store.
+func (s Groups) CreateGroup(ctx context.Context, g group.Group) error {
+	return s.write(ctx, func(c conn) error {
+		now := muster.Millis(g.Created)
+		if _, err := c.exec("INSERT INTO grp (id, name, about, owner_id, capacity, member_count, created_ms) VALUES ($1, $2, $3, $4, $5, 1, $6)",
+			g.ID, g.Name, g.About, g.Owner, g.Capacity, now); err != nil {
+			return err
+		}
+		if _, err := addMembers(c, []newMember{{g.ID, g.Owner, muster.RoleOwner, 0, now, 0, 0}}); err != nil {
+			return err
+		}
+		return s.audit(c, g.Owner, "group.create", "group:"+g.ID.String(), g.Name)
+	})
+}
+
+// Group implements group.Store.
+func (s Groups) Group(ctx context.Context, id muster.GroupID) (g group.Group, err error) {
+	err = s.read(ctx, func(c conn) error { g, err = getGroup(c, id, ""); return err })
+	return g, err
+}
+
+// UpdateGroup implements group.Store.
+func (s Groups) UpdateGroup(ctx context.Context, id muster.GroupID, acting muster.AccountID, decide group.Decide, change func(*group.Group) error) (g group.Group, err error) {
+	err = s.inGroup(ctx, id, acting, decide, func(c conn, now group.Group) error {
+		g = now
+		if err := change(&g); err != nil {
+			return err
+		}
+		if _, err := c.exec("UPDATE grp SET name = $1, about = $2, capacity = $3 WHERE id = $4", g.Name, g.About, g.Capacity, id); err != nil {
+			return err
+		}
+		return s.audit(c, acting, "group.update", "group:"+id.String(), g.Name)
+	})
+	return g, err
+}
+
+// DissolveGroup implements group.Store. The group's own row and its staff go
+// first, in one transaction: from then on nobody may do anything in it. The
+// rest of a large group follows page by page.
+func (s Groups) DissolveGroup(ctx context.Context, id muster.GroupID, acting muster.AccountID, decide group.Decide) error {
+	err := s.inGroup(ctx, id, acting, decide, func(c conn, g group.Group) error {
+		for _, sql := range []string{
+			"DELETE FROM grp WHERE id = $1",
+			"DELETE FROM subgroup WHERE group_id = $1",
+			"DELETE FROM level_map WHERE group_id = $1",
+			"DELETE FROM group_left WHERE group_id = $1",
+			"INSERT INTO group_dissolved (group_id) VALUES ($1)",
+		} {
+			if _, err := c.exec(sql, id); err != nil {
+				return err
+			}
+		}
+		return s.audit(c, acting, "group.dissolve", "group:"+id.String(), g.Name)
+	})
+	if err != nil {
+		return err
+	}
+	s.members.changed(id)
+	return s.removeAllMembers(ctx, id)
+}
+
+// removeAllMembers empties a dissolved group. A crash in between leaves rows of
+// a group that no longer exists, which no query shows; Run goes on with them.
+func (s Groups) removeAllMembers(ctx context.Context, id muster.GroupID) error {
+	for last := false; !last; {
+		err := s.write(ctx, func(c conn) error {
+			accounts, err := accountsOf(c, "SELECT account_id FROM group_member WHERE group_id = $1 ORDER BY account_id LIMIT $2", id, dissolvePage)
+			if err != nil {
+				return err
+			}
+			if err := removeMembers(c, id, accounts); err != nil {
+				return err
+			}
+			if last = len(accounts) < dissolvePage; last {
+				_, err = c.exec("DELETE FROM group_dissolved WHERE group_id = $1", id)
+			}
+			return err
+		})
+		s.members.changed(id)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishDissolutions goes on with dissolutions that a crash cut short.
+func (s Groups) finishDissolutions(ctx context.Context) error {
+	var left []muster.GroupID
+	err := s.read(ctx, func(c conn) error {
+		return c.query("SELECT group_id FROM group_dissolved", nil, func(r row) error { left = append(left, muster.GroupID(r.Int(0))); return nil })
+	})
+	for _, id := range left {
+		if err == nil {
+			err = s.removeAllMembers(ctx, id)
+		}
+	}
+	return err
+}
+
+// accountsOf collects the first column of a query.
+func accountsOf(c conn, sql string, args ...any) ([]muster.AccountID, error) {
+	var accounts []muster.AccountID
+	err := c.query(sql, args, func(r row) error { accounts = append(accounts, muster.AccountID(r.Int(0))); return nil })
+	return accounts, err
+}
+
+// Member implements group.Store.
+func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (m group.Member, err error) {
+	err = s.read(ctx, func(c conn) error {
+		found, err := one(c, "SELECT 1 FROM grp WHERE id = $1", []any{id}, func(row) {})
+		if err != nil || !found {
+			m = group.Member{Group: id, Account: account}
+			return err
+		}
+		m, err = getMember(c, id, account)
+		return err
+	})
+	return m, err
+}
+
+// ListMine implements group.Store. The account's own rows lie side by side.
+func (s Groups) ListMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (page []group.Mine, err error) {
+	err = s.read(ctx, func(c conn) error {
+		return c.query("SELECT "+groupColumns+`, m.role, m.subgroup_id, a.read_seq
+			FROM account_group a
+			JOIN grp g ON g.id = a.group_id
+			JOIN group_member m ON m.group_id = a.group_id AND m.account_id = a.account_id
+			WHERE a.account_id = $1 AND a.group_id > $2 ORDER BY a.group_id LIMIT $3`,
+			[]any{account, after, limit}, func(r row) error {
+				page = append(page, group.Mine{
+					Group: scanGroup(r, 0), Role: muster.Role(r.Int(7)), //nolint:gosec // a role
+					Subgroup: muster.SubgroupID(r.Int(8)), Read: muster.Seq(r.Int(9)),
+				})
+				return nil
+			})
+	})
+	return page, err
+}
+
+// SaveReads implements group.Store.
+func (s Groups) SaveReads(ctx context.Context, marks []group.ReadMark) error {
+	return s.write(ctx, func(c conn) error {
+		for _, m := range marks {
+			if _, err := c.exec("UPDATE account_group SET read_seq = $1 WHERE account_id = $2 AND group_id = $3 AND read_seq < $1",
+				m.Seq, m.Account, m.Group); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
