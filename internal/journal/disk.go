@@ -53,15 +53,15 @@ type osDisk struct {
 // openDisk makes the directory if need be, durably, and takes its lock.
 func openDisk(dir string) (*osDisk, error) {
 	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = makeDirectory(dir)
 	}
-	if err := makeDirectory(dir); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("journal: %w", err)
 	}
 	if err := flock(lock); err != nil {
 		holder := make([]byte, 32)
@@ -70,7 +70,7 @@ func openDisk(dir string) (*osDisk, error) {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: %s is open in the process %q: stop that one first", ErrLocked, dir, strings.TrimSpace(string(holder[:n])))
 		}
-		return nil, fmt.Errorf("lock %s: %w", dir, err)
+		return nil, fmt.Errorf("journal: lock %s: %w", dir, err)
 	}
 	// The number is for the reader of the error above only; the lock itself ends with the process.
 	if err := lock.Truncate(0); err == nil {
@@ -148,7 +148,10 @@ func (d *osDisk) remove(name string) error { return os.Remove(d.path(name)) }
 
 func (d *osDisk) sync() error { return syncDirectory(d.dir) }
 
-func (d *osDisk) close() error { return d.lock.Close() }
+// close unlocks by name: a child process that is being started may hold a copy of the descriptor for a moment.
+func (d *osDisk) close() error {
+	return errors.Join(unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
+}
 
 // osFile is a file of the operating system. Measured: pwrite and fdatasync cost the same as pwrite with O_DSYNC, within the noise.
 type osFile struct{ *os.File }

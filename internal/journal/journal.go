@@ -92,7 +92,7 @@ func Open(opt Options, replay func(pos Position, record []byte) error) (*Journal
 	}
 	d, err := openDisk(opt.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, err
 	}
 	j, err := open(d, opt, replay)
 	if err != nil {

@@ -217,6 +217,10 @@ func (f *powerFile) WriteAt(b []byte, off int64) (int, error) {
 	if f.disk.off {
 		return 0, errPower
 	}
+	err := f.disk.step()
+	if err != nil && f.disk.cleans {
+		b = b[:len(b)/2] // killed in the middle of it
+	}
 	end := off + int64(len(b))
 	if grow := end - int64(len(f.node.live)); grow > 0 {
 		f.node.live = append(f.node.live, make([]byte, grow)...)
@@ -225,7 +229,7 @@ func (f *powerFile) WriteAt(b []byte, off int64) (int, error) {
 	for s := off / sectorBytes; s*sectorBytes < end; s++ {
 		f.node.dirty[s] = struct{}{}
 	}
-	return len(b), f.disk.step()
+	return len(b), err
 }
 
 func (f *powerFile) Size() (int64, error) {

@@ -135,6 +135,9 @@ func (s *segment) secure(d disk) error {
 	}
 	last := make([]byte, s.end-s.lastAt)
 	_, err = f.ReadAt(last, s.lastAt)
+	if _, _, ok := parseFrame(last, s.salt); err == nil && !ok {
+		err = errors.New("it reads differently now")
+	}
 	if err == nil {
 		_, err = f.WriteAt(last, s.lastAt)
 	}

@@ -54,9 +54,11 @@ func (h segmentHeader) encode() []byte {
 	binary.LittleEndian.PutUint64(b[32:], uint64(h.first))
 	binary.LittleEndian.PutUint64(b[40:], uint64(h.previous))
 	binary.LittleEndian.PutUint64(b[48:], uint64(h.capacity))
-	binary.LittleEndian.PutUint32(b[56:], crc32.Checksum(b[:56], castagnoli))
+	binary.LittleEndian.PutUint32(b[56:], checksumOfHeader(b))
 	return b
 }
+
+func checksumOfHeader(b []byte) uint32 { return crc32.Checksum(b[:56], castagnoli) }
 
 // parseSegmentHeader returns the header, or a reason why these bytes are none. The reason is empty for a header
 // of another format version: then err says so.
@@ -66,7 +68,7 @@ func parseSegmentHeader(b []byte) (h segmentHeader, reason string, err error) {
 		return h, "the file is shorter than a segment header", nil
 	case string(b[:8]) != segmentMagic:
 		return h, "the segment header has no magic number", nil
-	case binary.LittleEndian.Uint32(b[56:]) != crc32.Checksum(b[:56], castagnoli):
+	case binary.LittleEndian.Uint32(b[56:]) != checksumOfHeader(b):
 		return h, "the checksum of the segment header does not match", nil
 	case binary.LittleEndian.Uint32(b[8:]) != segmentVersion:
 		return h, "", fmt.Errorf("format version %d, but this program reads %d: start the program that wrote it", binary.LittleEndian.Uint32(b[8:]), segmentVersion)
