@@ -29,10 +29,13 @@ type Store interface {
 	// ("name_taken"). With a setup token that has been used, replaced, or
 	// outrun by another owner: permission_denied ("wrong_token").
 	CreateAccount(ctx context.Context, c Creation) error
+	// ResolveNames gives the account of each name, in order; a zero Named where
+	// there is none. Names are distinct.
+	ResolveNames(ctx context.Context, names []string) ([]Named, error)
 	// EnsureAccounts creates the accounts whose names are not taken, with the
-	// ids and nicknames given, and tells the ids of all, in order, and how many
-	// it created. Names are distinct.
-	EnsureAccounts(ctx context.Context, rows []Account) ([]muster.AccountID, int, error)
+	// ids and nicknames given, and gives all of them, in order, and how many it
+	// created. Names are distinct.
+	EnsureAccounts(ctx context.Context, rows []Account) ([]Named, int, error)
 	// SetProfile replaces nickname, about, language and direct_add as edit
 	// makes them of the present ones; not_found.
 	SetProfile(ctx context.Context, id muster.AccountID, edit func(*Account)) (Account, error)
@@ -110,6 +113,12 @@ type Events interface {
 	// SessionsEnded tells that these sessions are over, for whatever reason:
 	// their sockets close within a second.
 	SessionsEnded(ctx context.Context, ids []muster.SessionID)
+}
+
+// Named is an account that was looked up by its name.
+type Named struct {
+	ID       muster.AccountID // 0: there is none
+	Nickname string
 }
 
 // NameQuery asks for accounts whose names begin with Prefix.

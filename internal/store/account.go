@@ -131,8 +131,27 @@ var accountInsert = insert{
 	conflict: "(name) DO NOTHING",
 }
 
-func accountValue(a account.Account, hash string, col int) any {
-	return [...]any{a.ID, a.Name, a.Nickname, a.Language, a.DirectAdd, a.Role, a.Suspended, hash, muster.Millis(a.Created)}[col]
+func accountValue(a *account.Account, hash string, col int) any {
+	switch col {
+	case 0:
+		return int64(a.ID)
+	case 1:
+		return a.Name
+	case 2:
+		return a.Nickname
+	case 3:
+		return a.Language
+	case 4:
+		return int64(a.DirectAdd)
+	case 5:
+		return int64(a.Role)
+	case 6:
+		return a.Suspended
+	case 7:
+		return hash
+	default:
+		return muster.Millis(a.Created)
+	}
 }
 
 // CreateAccount implements account.Store.
@@ -143,7 +162,7 @@ func (a Accounts) CreateAccount(ctx context.Context, n account.Creation) error {
 				return err
 			}
 		}
-		made, err := c.insertMany(accountInsert, 1, func(_, col int) any { return accountValue(n.Account, n.PasswordHash, col) })
+		made, err := c.insertMany(accountInsert, 1, func(_, col int) any { return accountValue(&n.Account, n.PasswordHash, col) })
 		if err != nil {
 			return err
 		}
@@ -173,9 +192,9 @@ func objectOf(id muster.AccountID) string { return "account:" + id.String() }
 // filled up with its last name, so that there is one prepared statement.
 const namesInOneQuery = 128
 
-var idsByName = func() string {
+var accountsByName = func() string {
 	var b strings.Builder
-	b.WriteString("SELECT id, name FROM account WHERE name IN ($1")
+	b.WriteString("SELECT id, name, nickname FROM account WHERE name IN ($1")
 	for i := 2; i <= namesInOneQuery; i++ {
 		b.WriteString(", $")
 		b.WriteString(strconv.Itoa(i))
@@ -184,39 +203,57 @@ var idsByName = func() string {
 	return b.String()
 }()
 
-// EnsureAccounts implements account.Store.
-func (a Accounts) EnsureAccounts(ctx context.Context, rows []account.Account) ([]muster.AccountID, int, error) {
-	// Everybody inserts in the order of names, so that two imports at the same
-	// time do not lock each other out.
-	rows = slices.Clone(rows)
-	place := make(map[string]int, len(rows))
-	for i, r := range rows {
-		place[r.Name] = i
-	}
-	slices.SortFunc(rows, func(x, y account.Account) int { return strings.Compare(x.Name, y.Name) })
-	ids := make([]muster.AccountID, len(rows))
-	var created int64
-	err := a.s.write(ctx, func(c conn) (err error) {
-		created, err = c.insertMany(accountInsert, len(rows), func(row, col int) any { return accountValue(rows[row], "", col) })
+// lookUp calls found for each of the names that an account has.
+func lookUp(c conn, names []string, found func(name string, n account.Named)) error {
+	args := make([]any, namesInOneQuery)
+	for part := range slices.Chunk(names, namesInOneQuery) {
+		for i := range args {
+			args[i] = part[min(i, len(part)-1)]
+		}
+		err := c.query(accountsByName, args, func(r row) error {
+			found(r.Text(1), account.Named{ID: muster.AccountID(r.Int(0)), Nickname: r.Text(2)})
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		args := make([]any, namesInOneQuery)
-		for part := range slices.Chunk(rows, namesInOneQuery) {
-			for i := range args {
-				args[i] = part[min(i, len(part)-1)].Name
-			}
-			err := c.query(idsByName, args, func(r row) error {
-				ids[place[r.Text(1)]] = muster.AccountID(r.Int(0))
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+	}
+	return nil
+}
+
+// ResolveNames implements account.Store.
+func (a Accounts) ResolveNames(ctx context.Context, names []string) ([]account.Named, error) {
+	out := make([]account.Named, len(names))
+	place := make(map[string]int, len(names))
+	for i, name := range names {
+		place[name] = i
+	}
+	err := a.s.read(ctx, func(c conn) error {
+		return lookUp(c, names, func(name string, n account.Named) { out[place[name]] = n })
 	})
-	return ids, int(created), err
+	return out, err
+}
+
+// EnsureAccounts implements account.Store.
+func (a Accounts) EnsureAccounts(ctx context.Context, rows []account.Account) ([]account.Named, int, error) {
+	out := make([]account.Named, len(rows))
+	place := make(map[string]int, len(rows))
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		place[r.Name], names[i] = i, r.Name
+	}
+	// Everybody inserts in the order of names, so that two imports at the same
+	// time do not lock each other out.
+	slices.Sort(names)
+	var created int64
+	err := a.s.write(ctx, func(c conn) (err error) {
+		created, err = c.insertMany(accountInsert, len(rows), func(row, col int) any { return accountValue(&rows[place[names[row]]], "", col) })
+		if err != nil {
+			return err
+		}
+		return lookUp(c, names, func(name string, n account.Named) { out[place[name]] = n })
+	})
+	return out, int(created), err
 }
 
 // SetProfile implements account.Store.
