@@ -164,3 +164,7 @@ func errBanned(p Person) error {
 	}
 	return muster.Denied("banned", "you are banned from this channel until %s", p.BannedUntil.UTC().Format("2006-01-02 15:04 MST"))
 }
+
+// CheckLeave says whether the target of the standing may leave the roster by
+// themself; for a store that takes somebody off within an act of its own.
+func CheckLeave(st Standing) error { return checkLeave(st.Target.Level, st.Owners) }
