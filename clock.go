@@ -17,8 +17,13 @@ type ClockFunc func() time.Time
 func (f ClockFunc) Now() time.Time { return f() }
 
 // Millis is the form in which times of day are stored and sent: milliseconds
-// since the Unix epoch.
-func Millis(t time.Time) int64 { return t.UnixMilli() }
+// since the Unix epoch; the zero time is 0.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
 
 // FromMillis turns the stored form back into a time; 0 is the zero time.
 func FromMillis(ms int64) time.Time {

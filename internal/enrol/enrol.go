@@ -89,23 +89,25 @@ func (c *Counts) Add(other Counts) {
 
 // Enrolment is one job.
 type Enrolment struct {
-	ID        muster.EnrolmentID
-	Group     muster.GroupID
-	Channel   muster.ChannelID
-	Requester muster.AccountID
-	State     State
-	Policies  Policies
-	Text      string        // of the invitations
-	Expiry    time.Duration // how long an invitation stays open
-	Created   time.Time
-	Ended     time.Time
-	Total     int64 // people on the roster at the start
-	Counts    Counts
-	Accepted  int64
-	Declined  int64
-	Removed   int64  // by the undo
-	Failure   string // why it stopped, with Failed
-	Progress  Progress
+	ID      muster.EnrolmentID
+	Group   muster.GroupID
+	Channel muster.ChannelID
+	// ChannelName is the channel's name at the start, for the invitations.
+	ChannelName string
+	Requester   muster.AccountID
+	State       State
+	Policies    Policies
+	Text        string        // of the invitations
+	Expiry      time.Duration // how long an invitation stays open
+	Created     time.Time
+	Ended       time.Time
+	Total       int64 // people on the roster at the start
+	Counts      Counts
+	Accepted    int64
+	Declined    int64
+	Removed     int64  // by the undo
+	Failure     string // why it stopped, with Failed
+	Progress    Progress
 }
 
 // Progress is where the worker is.

@@ -13,9 +13,8 @@ type Channels interface {
 	// CheckAdministrator is nil for an owner or admin of the channel, else
 	// permission_denied or not_found.
 	CheckAdministrator(ctx context.Context, channel muster.ChannelID, account muster.AccountID) error
-	// Mark gives the number of the roster's newest entry (entries are numbered
-	// 1, 2, 3 as people join) and how many people are on it now.
-	Mark(ctx context.Context, channel muster.ChannelID) (entry, people int64, err error)
+	// Describe tells the channel's name, and how its roster stands.
+	Describe(ctx context.Context, channel muster.ChannelID) (ChannelState, error)
 	// RosterPage gives up to limit people with an account id above after, in
 	// that order, whose entry number is fromEntry < n <= toEntry (0: no bound).
 	// An empty page is the end of the roster; a channel that was deleted has an
@@ -25,6 +24,16 @@ type Channels interface {
 	// happens when they are not on it. failed_precondition "last_owner" when
 	// the channel would be without an owner.
 	LeaveRoster(ctx context.Context, channel muster.ChannelID, account muster.AccountID) error
+}
+
+// ChannelState is a channel as enrolment describes it.
+type ChannelState struct {
+	Name string
+	// NewestEntry is the number of the roster's newest entry: entries are
+	// numbered 1, 2, 3 as people join.
+	NewestEntry int64
+	// People is how many are on the roster now.
+	People int64
 }
 
 // Groups is what enrolment needs of the groups' side beside the Ledger.

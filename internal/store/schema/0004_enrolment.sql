@@ -8,6 +8,7 @@ CREATE TABLE enrolment (
   id {{int}} PRIMARY KEY,
   group_id {{int}} NOT NULL,
   channel_id {{int}} NOT NULL,
+  channel_name {{text}} NOT NULL,
   requester_id {{int}} NOT NULL,
   idempotency_key {{text}} NOT NULL,
   state {{int}} NOT NULL,
