@@ -49,7 +49,7 @@ func (s *Service) AnswerInvitation(ctx context.Context, acting muster.AccountID,
 	}
 	if a.Left {
 		s.opt.Events.LeftRoster(a.Channel, acting)
-		s.wakeWorker() // to empty the outbox, if it went there
+		signal(s.leaving)
 	}
 	if a.Enrolment != 0 {
 		s.tellCurrent(ctx, a.Enrolment)

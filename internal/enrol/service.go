@@ -40,15 +40,19 @@ type Options struct {
 // that does them. The acting account is always an argument. Safe for concurrent
 // use.
 type Service struct {
-	opt  Options
-	wake chan struct{}
-	feed feed
+	opt     Options
+	wake    chan struct{} // there may be a job to claim
+	leaving chan struct{} // there may be a departure in the outbox
+	feed    feed
 }
 
 // New makes a Service. Run has to run somewhere for enrolments to go on: on
 // this node or on another one over the same database.
 func New(opt Options) *Service {
-	return &Service{opt: opt, wake: make(chan struct{}, 1), feed: feed{watchers: map[muster.EnrolmentID]map[chan Enrolment]struct{}{}}}
+	return &Service{
+		opt: opt, wake: make(chan struct{}, 1), leaving: make(chan struct{}, 1),
+		feed: feed{watchers: map[muster.EnrolmentID]map[chan Enrolment]struct{}{}},
+	}
 }
 
 // Request is what an administrator asks for.
@@ -246,9 +250,12 @@ func (s *Service) tell(e Enrolment) {
 	s.opt.Events.EnrolmentProgress(e)
 }
 
-func (s *Service) wakeWorker() {
+func (s *Service) wakeWorker() { signal(s.wake) }
+
+// signal tells a loop to look again; it does not wait.
+func signal(ch chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }

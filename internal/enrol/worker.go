@@ -221,6 +221,7 @@ func (s *Service) departures(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.leaving:
 		case <-timer.C:
 		}
 		timer.Reset(s.opt.Lease)
