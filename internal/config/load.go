@@ -25,7 +25,8 @@ type Options struct {
 	// start with MUSTER_ are looked at.
 	Environ []string
 	// Foreign names MUSTER_ variables that are no settings of the server, such
-	// as those of the command line's own; they are passed over.
+	// as those of the command line's own; they are passed over. A name that
+	// ends in * means all that begin so.
 	Foreign []string
 	// Flags holds the values given on the command line, by dotted name
 	// (server.listen) or short flag (listen), without dashes.
@@ -210,12 +211,20 @@ func (l *loader) loadEnvironment(environ, foreign []string) {
 		switch {
 		case ok:
 			values[key] = value
-		case !strings.HasPrefix(name, Prefix), name == FileVariable, slices.Contains(foreign, name):
+		case !strings.HasPrefix(name, Prefix), name == FileVariable, isForeign(name, foreign):
 		default:
 			l.fail(&Error{Where: name, Problem: "unknown variable; the nearest known one is " + nearest(name, known)})
 		}
 	}
 	l.applyMap(values, func(key string) origin { return origin{where: l.byName[key].Variable} })
+}
+
+// isForeign says whether a variable belongs to somebody else.
+func isForeign(name string, foreign []string) bool {
+	return slices.ContainsFunc(foreign, func(f string) bool {
+		prefix, wild := strings.CutSuffix(f, "*")
+		return name == f || wild && strings.HasPrefix(name, prefix)
+	})
 }
 
 // loadFlags reads the command line.

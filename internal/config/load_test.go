@@ -32,8 +32,8 @@ func TestLoadOrder(t *testing.T) {
 	file := write(t, "[server]\nlisten = \":1\"\npublic_url = \"https://file.example/\"\n[live]\nburst = 11\n[log]\nlevel = \"warn\"\n")
 	c, err := Load(Options{
 		File:    file,
-		Environ: []string{"HOME=/", "MUSTER_SERVER_LISTEN=:2", "MUSTER_LIVE_BURST=12", "MUSTER_TOKEN=x"},
-		Foreign: []string{"MUSTER_TOKEN"},
+		Environ: []string{"HOME=/", "MUSTER_SERVER_LISTEN=:2", "MUSTER_LIVE_BURST=12", "MUSTER_TOKEN=x", "MUSTER_TEST_A=", "MUSTER_TEST_B=1"},
+		Foreign: []string{"MUSTER_TOKEN", "MUSTER_TEST_*"},
 		Flags:   map[string]string{"listen": ":3", "live.hello_timeout": "7s"},
 	})
 	if err != nil {

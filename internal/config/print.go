@@ -78,7 +78,7 @@ func WriteExample(w io.Writer) error {
 #
 # Generated from the declarations of internal/config.
 `)
-	var c = Default()
+	c := Default()
 	all := declared(&c)
 	for _, s := range sections() {
 		fmt.Fprintf(b, "\n%s\n[%s]\n", wrap(s.doc, "## "), s.name)
@@ -122,7 +122,7 @@ func wrap(text, prefix string) string {
 func WriteReference(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprint(b, referenceHead)
-	var c = Default()
+	c := Default()
 	all := declared(&c)
 	for _, s := range sections() {
 		fmt.Fprintf(b, "\n## %s\n\n%s\n\n", s.name, cell(s.doc))

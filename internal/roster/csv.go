@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -113,12 +114,13 @@ var (
 	errAfterQuote = errors.New(`something stands behind the quote that closes the field: write "" for a quote inside it`)
 	errLateQuote  = errors.New("a quote is opened, and the next one stands in a later line in the middle of a field")
 	errOpenQuote  = errors.New("a quote is opened and not closed")
+	quoteErrors   = []error{errAfterQuote, errLateQuote, errOpenQuote}
 )
 
 // quoteError consumes the first line of a record and says what is wrong at off.
 // Errors of the underlying reader are given back as they are.
 func (r *Reader) quoteError(first, off int, err error) error {
-	if err != errAfterQuote && err != errLateQuote && err != errOpenQuote {
+	if !slices.Contains(quoteErrors, err) {
 		return err
 	}
 	r.line++
@@ -137,7 +139,7 @@ func (r *Reader) quotedCell(i, n int) (c cell, more, size int, err error) {
 		q := bytes.IndexByte(data[k:], '"')
 		if q < 0 {
 			m, err := r.window.line(n)
-			if err == io.EOF || err == errTooLong {
+			if errors.Is(err, io.EOF) || errors.Is(err, errTooLong) {
 				err = errOpenQuote
 			}
 			if err != nil {

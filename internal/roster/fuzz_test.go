@@ -215,10 +215,11 @@ func TestPlainObjects(t *testing.T) {
 		`{"level":null}`:                               false,
 		`{"level":}`:                                   false,
 		`{"level"`:                                     false,
-		`{"level":"`:                                   false,
-		"{\"account\":\"a\tb\"}":                       false,
-		`{"Account":"anna"}`:                           false,
-		`{"account":1234567890123456}`:                 false,
+		`{"level":"0}`:                                 false, `{"level":"0,"account":"anna"}`: false,
+		`{"level":"`:                   false,
+		"{\"account\":\"a\tb\"}":       false,
+		`{"Account":"anna"}`:           false,
+		`{"account":1234567890123456}`: false,
 		`{"account":123456789012345,"level":0,"nickname":7}`: true,
 	} {
 		if got := comparePlain(t, []byte(line)); got != want {

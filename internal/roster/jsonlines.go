@@ -164,15 +164,22 @@ func (s *scanner) take(c byte) bool {
 	return false
 }
 
-// text reads a string without escapes. It is never nil when it is there.
-func (s *scanner) text() ([]byte, bool) {
+// text reads a string without escapes. It is never nil when it is there, and
+// nothing is consumed when it is not.
+func (s *scanner) text() (text []byte, ok bool) {
+	from := s.at
+	defer func() {
+		if !ok {
+			s.at = from
+		}
+	}()
 	if !s.take('"') {
 		return nil, false
 	}
 	for i, c := range s.data[s.at:] {
 		switch {
 		case c == '"':
-			text := s.data[s.at : s.at+i]
+			text = s.data[s.at : s.at+i]
 			s.at += i + 1
 			return text, true
 		case c == '\\' || c < 0x20:

@@ -33,7 +33,7 @@ func readAll(r io.Reader, f Format, o Options) outcome {
 			continue
 		}
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				out.err = err
 			}
 			return out
@@ -206,7 +206,7 @@ func TestJSONLines(t *testing.T) {
 	bad(`{"account":"anna","nickname":"\u0007","level":1}`, "line 1, nickname: holds a control character (U+0007)")
 	bad(`{"account":"`+strings.Repeat("x", 1<<20)+`"}`, `line 1: is longer than 65536 bytes: {"account":"xxx`)
 
-	if got := readAll(strings.NewReader("\n[\n{\"account\":\"anna\",\"level\":1}\n]"), JSONLines, Options{}); got.err != ErrArray {
+	if got := readAll(strings.NewReader("\n[\n{\"account\":\"anna\",\"level\":1}\n]"), JSONLines, Options{}); !errors.Is(got.err, ErrArray) {
 		t.Errorf("an array: %+v", got)
 	}
 }
@@ -270,10 +270,10 @@ func TestReaderErrorsEndIt(t *testing.T) {
 			}
 		}
 	}
-	if _, err := NewReader(strings.NewReader("x"), 0, Options{}).Next(); err == nil || err == io.EOF {
+	if _, err := NewReader(strings.NewReader("x"), 0, Options{}).Next(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("no format: %v", err)
 	}
-	if _, err := NewReader(stuck{}, CSV, Options{}).Next(); err != io.ErrNoProgress {
+	if _, err := NewReader(stuck{}, CSV, Options{}).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("a reader that gives nothing: %v", err)
 	}
 }
@@ -322,7 +322,7 @@ func TestMemoryIsConstant(t *testing.T) {
 			r := NewReader(&repeat{text: test.text, n: test.n}, test.format, Options{})
 			runtime.ReadMemStats(&before)
 			for {
-				if _, err := r.Next(); err == io.EOF {
+				if _, err := r.Next(); errors.Is(err, io.EOF) {
 					break
 				} else if _, ok := errors.AsType[*LineError](err); !ok {
 					t.Fatal(err)

@@ -72,7 +72,7 @@ func (w *window) line(off int) (int, error) {
 			continue
 		}
 		switch {
-		case w.err != io.EOF:
+		case !errors.Is(w.err, io.EOF):
 			return 0, w.err
 		case from == off:
 			return 0, io.EOF

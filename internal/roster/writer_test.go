@@ -99,7 +99,7 @@ func benchmarkReader(b *testing.B, f Format, line string) {
 		r := NewReader(&repeat{text: strings.Repeat(line, 1000), n: lines / 1000}, f, Options{})
 		n := 0
 		for ; ; n++ {
-			if _, err := r.Next(); err == io.EOF {
+			if _, err := r.Next(); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil {
 				b.Fatal(err)
