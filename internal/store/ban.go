@@ -53,8 +53,8 @@ func (cs Channels) Bans(ctx context.Context, id muster.ChannelID, after muster.A
 // bannedAmong tells which of the accounts (ascending) are banned now; nil when
 // nobody in the channel is.
 func (s *Store) bannedAmong(c conn, id muster.ChannelID, accounts []muster.AccountID, now int64) ([]bool, error) {
-	any, err := one(c, "SELECT 1 FROM channel_ban WHERE channel_id = $1 LIMIT 1", []any{id}, func(row) {})
-	if err != nil || !any {
+	some, err := one(c, "SELECT 1 FROM channel_ban WHERE channel_id = $1 LIMIT 1", []any{id}, func(row) {})
+	if err != nil || !some {
 		return nil, err
 	}
 	banned := make([]bool, len(accounts))

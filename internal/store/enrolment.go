@@ -243,8 +243,8 @@ func (l Ledger) List(ctx context.Context, id muster.GroupID, before muster.Enrol
 // server stays idle.
 func (l Ledger) Claim(ctx context.Context, owner string, now, until time.Time) (e enrol.Enrolment, ok bool, err error) {
 	const work = " FROM enrolment WHERE state IN (1, 5) AND lease_until_ms < $1 ORDER BY lease_until_ms LIMIT 1"
-	var any int64
-	if err := l.read(ctx, func(c conn) error { any, err = oneInt(c, "SELECT id"+work, muster.Millis(now)); return err }); err != nil || any == 0 {
+	var waiting int64
+	if err := l.read(ctx, func(c conn) error { waiting, err = oneInt(c, "SELECT id"+work, muster.Millis(now)); return err }); err != nil || waiting == 0 {
 		return e, false, err
 	}
 	err = l.write(ctx, func(c conn) error {
