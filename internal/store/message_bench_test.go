@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"muster"
+	"muster/internal/group"
+	"muster/internal/pgtest"
+)
+
+// addGroup makes a group with the given members in the tables, as they are after
+// everybody has spoken.
+func addGroup(t testing.TB, s *Store, id muster.GroupID, members int64, first muster.AccountID) {
+	t.Helper()
+	const page = 20_000
+	err := s.write(t.Context(), func(c conn) error {
+		_, err := c.exec(`INSERT INTO grp (id, name, about, owner_id, capacity, member_count, created_ms)
+			VALUES ($1, $2, '', $3, 0, $4, 0)`, id, fmt.Sprintf("group %d", id), first, members)
+		return err
+	})
+	for from := int64(0); from < members && err == nil; from += page {
+		n := int(min(page, members-from))
+		err = s.write(t.Context(), func(c conn) error {
+			_, err := c.insertMany(insert{table: "group_member", columns: append(
+				ints("group_id", "account_id", "role", "subgroup_id", "joined_ms", "joined_seq", "enrolment_id"), column{"spoke", boolColumn})},
+				n, func(row, col int) any {
+					switch col {
+					case 0:
+						return id
+					case 1:
+						return int64(first) + from + int64(row)
+					case 2:
+						return muster.RoleMember
+					case 7:
+						return true
+					default:
+						return 0
+					}
+				})
+			if err != nil {
+				return err
+			}
+			_, err = c.insertMany(insert{table: "account_group", columns: ints("account_id", "group_id", "read_seq")},
+				n, func(row, col int) any {
+					return []any{int64(first) + from + int64(row), id, 0}[col]
+				})
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatalf("make group %d: %v", id, err)
+	}
+}
+
+// load is a closed loop of senders.
+type load struct {
+	senders  int
+	groups   int
+	members  int64 // of each group; the account ids are 1 to members
+	duration time.Duration
+	newID    func() string
+}
+
+// measured is what a load gave. Times are in milliseconds.
+type measured struct {
+	Name    string  `json:"name"`
+	Backend string  `json:"backend"`
+	Senders int     `json:"senders"`
+	Groups  int     `json:"groups"`
+	Acks    int     `json:"acks"`
+	PerSec  float64 `json:"acks_per_second"`
+	P50     float64 `json:"p50_ms"`
+	P99     float64 `json:"p99_ms"`
+	Max     float64 `json:"max_ms"`
+}
+
+func (ld load) run(t testing.TB, s *Store) measured {
+	t.Helper()
+	text := strings.Repeat("0123456789abcdef", 16)
+	latencies := make([][]time.Duration, ld.senders)
+	ctx, cancel := context.WithTimeout(t.Context(), ld.duration)
+	defer cancel()
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := range ld.senders {
+		wg.Go(func() {
+			for n := i * 7919; ctx.Err() == nil; n++ {
+				d := group.Draft{
+					Group: muster.GroupID(n%ld.groups + 1), Sender: muster.AccountID(int64(i)%ld.members + 1), Nickname: "Ada",
+					ClientID: ld.newID(), Kind: group.KindText, Text: text,
+				}
+				at := time.Now()
+				if _, err := s.Log().Append(t.Context(), d); err != nil {
+					t.Errorf("append: %v", err)
+					return
+				}
+				latencies[i] = append(latencies[i], time.Since(at))
+			}
+		})
+	}
+	wg.Wait()
+	took := time.Since(start)
+	all := slices.Concat(latencies...)
+	slices.Sort(all)
+	at := func(q float64) float64 { return all[int(q*float64(len(all)-1))].Seconds() * 1000 }
+	return measured{
+		Backend: s.Backend(), Senders: ld.senders, Groups: ld.groups, Acks: len(all),
+		PerSec: float64(len(all)) / took.Seconds(), P50: at(.5), P99: at(.99), Max: at(1),
+	}
+}
+
+func uuid7() string { return uuid.Must(uuid.NewV7()).String() }
+
+// report prints one JSON line and the benchmark's own figures.
+func (m measured) report(b *testing.B) {
+	m.Name = b.Name()
+	line, err := json.Marshal(m)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fmt.Fprintln(os.Stderr, string(line))
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(m.PerSec, "acks/s")
+	b.ReportMetric(m.P50, "p50-ms")
+	b.ReportMetric(m.P99, "p99-ms")
+}
+
+// benchTime is how long each load lasts; MUSTER_BENCH_TIME sets it.
+func benchTime(b *testing.B) time.Duration {
+	if v := os.Getenv("MUSTER_BENCH_TIME"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return d
+	}
+	return 5 * time.Second
+}
+
+// forEachBackend runs a benchmark on both databases.
+func forEachBackend(b *testing.B, run func(b *testing.B, opt Options)) {
+	b.Run("sqlite", func(b *testing.B) { run(b, Options{Dir: b.TempDir()}) })
+	b.Run("postgres", func(b *testing.B) { run(b, Options{Dir: b.TempDir(), URL: pgtest.URL(b)}) })
+}
+
+// BenchmarkDurableSend: 256-byte texts to 1,000 groups, each acknowledged when it
+// is durable, by closed loops of 1 to 4,096 senders.
+func BenchmarkDurableSend(b *testing.B) {
+	forEachBackend(b, func(b *testing.B, opt Options) {
+		const groups, members = 1000, 64
+		s := startStore(b, opt)
+		for g := range groups {
+			addGroup(b, s, muster.GroupID(g+1), members, 1)
+		}
+		ld := load{groups: groups, members: members, duration: time.Second, newID: uuid7, senders: 256}
+		ld.run(b, s) // fills the caches, makes the journal's first segments
+		ld.duration = benchTime(b)
+		for _, senders := range []int{1, 16, 256, 4096} {
+			b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
+				ld.senders = senders
+				for b.Loop() {
+					ld.run(b, s).report(b)
+				}
+			})
+		}
+	})
+}

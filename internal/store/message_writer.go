@@ -1,0 +1,331 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"muster"
+	"muster/internal/group"
+)
+
+// The bounds of a batch, and of what may wait for one.
+const (
+	batchMessages = 4096
+	batchBytes    = 4 << 20
+	queueMessages = 64 << 10
+	queueBytes    = 64 << 20
+)
+
+// pending is a message between its sender's goroutine and the writer.
+type pending struct {
+	entry *entry
+	size  int64
+	// generation is the group's from before the membership was read.
+	generation uint64
+	// looked says that the index had no such key when sweeps was lookedAt.
+	looked   bool
+	lookedAt uint64
+	queued   time.Time
+	done     chan outcome // takes one without blocking
+}
+
+// outcome is what became of a pending message.
+type outcome struct {
+	receipt group.Receipt
+	err     error
+	// again: what the sender's goroutine had found out does not hold any more.
+	again bool
+}
+
+// sendQueue is what waits for the writer.
+type sendQueue struct {
+	mu     sync.Mutex
+	items  []*pending
+	bytes  int64
+	closed error
+	wake   chan struct{}
+}
+
+func newSendQueue() sendQueue { return sendQueue{wake: make(chan struct{}, 1)} }
+
+func (q *sendQueue) put(p *pending) error {
+	q.mu.Lock()
+	switch {
+	case q.closed != nil:
+		q.mu.Unlock()
+		return q.closed
+	case len(q.items) >= queueMessages || q.bytes >= queueBytes:
+		q.mu.Unlock()
+		return errLogBusy()
+	}
+	q.items = append(q.items, p)
+	q.bytes += p.size
+	first := len(q.items) == 1
+	q.mu.Unlock()
+	if first {
+		q.signal()
+	}
+	return nil
+}
+
+func (q *sendQueue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take moves a batch into buf.
+func (q *sendQueue) take(buf []*pending) []*pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, int64(0)
+	for n < len(q.items) && n < batchMessages && (n == 0 || size+q.items[n].size <= batchBytes) {
+		size += q.items[n].size
+		n++
+	}
+	buf = append(buf[:0], q.items[:n]...)
+	rest := copy(q.items, q.items[n:])
+	clear(q.items[rest:])
+	q.items = q.items[:rest]
+	q.bytes -= size
+	if rest > 0 {
+		q.signal()
+	}
+	return buf
+}
+
+// close lets nobody in any more.
+func (q *sendQueue) close(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = err
+}
+
+// Append implements group.Log.
+func (l *sqliteLog) Append(ctx context.Context, d group.Draft) (group.Receipt, error) {
+	if err := checkDraft(&d); err != nil {
+		return group.Receipt{}, err
+	}
+	st, err := l.state(ctx, d.Group)
+	if err != nil {
+		return group.Receipt{}, err
+	}
+	defer st.unpin()
+	e := &entry{Message: group.Message{Draft: d}, state: st, rec: newRecord(&d)}
+	p := &pending{entry: e, size: e.cost(), queued: stopwatch(), done: make(chan outcome, 1)}
+	for {
+		if p.generation, err = l.maySend(ctx, &d); err != nil {
+			return group.Receipt{}, err
+		}
+		if first, ok, err := l.findKey(ctx, p); err != nil || ok {
+			return first.receipt(true), err
+		}
+		st.pins.Add(1) // the writer's
+		if err := l.queue.put(p); err != nil {
+			st.unpin()
+			return group.Receipt{}, err
+		}
+		select {
+		case o := <-p.done:
+			if !o.again {
+				return o.receipt, o.err
+			}
+		case <-ctx.Done():
+			return group.Receipt{}, ctx.Err()
+		}
+	}
+}
+
+// findKey looks for a message that was sent before: among the keys in memory,
+// and in the index unless the client id is above all that are only there.
+func (l *sqliteLog) findKey(ctx context.Context, p *pending) (first place, found bool, err error) {
+	d, t := &p.entry.Draft, l.tail
+	t.mu.RLock()
+	first, found = t.keys[keyOf(d)]
+	fresh := d.ClientID > p.entry.state.floor
+	number := p.entry.state.number
+	p.looked, p.lookedAt = false, t.sweeps
+	t.mu.RUnlock()
+	if found || fresh {
+		return first, found, nil
+	}
+	first, found, err = l.lookUpKey(ctx, number, d)
+	p.looked = true
+	return first, found, err
+}
+
+// writeLoop writes batches until ctx ends and the queue is empty.
+func (l *sqliteLog) writeLoop(ctx context.Context) {
+	var batch []*pending
+	for {
+		select {
+		case <-l.queue.wake:
+		case <-ctx.Done():
+			l.queue.close(errLogStopped())
+			for batch = l.queue.take(batch); len(batch) > 0; batch = l.queue.take(batch) {
+				l.write(batch)
+			}
+			return
+		}
+		if l.awaitRoom(ctx) {
+			batch = l.queue.take(batch)
+			l.write(batch)
+			clear(batch)
+		}
+	}
+}
+
+// awaitRoom waits while the tail is full, but not for ever when log.db cannot be
+// written: then everybody who waits is told.
+func (l *sqliteLog) awaitRoom(ctx context.Context) bool {
+	for l.tail.backlog() >= tailBytes {
+		l.wakeApplier()
+		if err := l.broken(); err != nil {
+			for batch := l.queue.take(nil); len(batch) > 0; batch = l.queue.take(batch) {
+				for _, p := range batch {
+					p.finish(outcome{err: err})
+				}
+			}
+			return false
+		}
+		pause := time.NewTimer(time.Second)
+		select {
+		case <-l.room:
+		case <-pause.C: // to look at the health
+		case <-ctx.Done():
+			pause.Stop()
+			return true // what is queued is written; nothing more comes
+		}
+		pause.Stop()
+	}
+	return true
+}
+
+// write gives a batch its seqs, makes it durable, and answers.
+func (l *sqliteLog) write(batch []*pending) {
+	l.batchNumber++
+	millis := l.store.now()
+	accepted, followers := l.decide(batch, millis)
+	if len(accepted) == 0 {
+		return
+	}
+	records := make([][]byte, len(accepted))
+	entries := make([]*entry, len(accepted))
+	for i, p := range accepted {
+		stampRecord(p.entry.rec, p.entry.Seq, millis)
+		records[i], entries[i] = p.entry.rec, p.entry
+	}
+	last, err := l.journal.Append(records)
+	l.noteWrite(err)
+	if err != nil {
+		for _, p := range accepted {
+			p.finish(outcome{err: errLogBroken(err)})
+		}
+		for _, f := range followers {
+			f.pending.finish(outcome{err: errLogBroken(err)})
+		}
+		return
+	}
+	l.tail.mu.Lock()
+	l.tail.add(entries, last)
+	apply := l.tail.unapplied >= applyMessages || l.tail.bytes >= applyBytes || len(l.tail.runs) == 1
+	l.tail.mu.Unlock()
+	l.position.Store(uint64(last))
+	if apply {
+		l.wakeApplier()
+	}
+	now := stopwatch()
+	for _, p := range accepted {
+		l.waits.add(now.Sub(p.queued), now)
+		p.finish(outcome{receipt: p.entry.receipt(false)})
+	}
+	for _, f := range followers {
+		f.pending.finish(outcome{receipt: f.first.receipt(true)})
+	}
+	l.tell(entries)
+}
+
+// Follow implements group.Log.
+func (l *sqliteLog) Follow(sink func(committed []group.Message)) { l.sink.Store(&sink) }
+
+// tell hands a batch to the follower.
+func (l *sqliteLog) tell(entries []*entry) {
+	sink := l.sink.Load()
+	if sink == nil {
+		return
+	}
+	l.committed = l.committed[:0]
+	for _, e := range entries {
+		l.committed = append(l.committed, e.Message)
+	}
+	(*sink)(l.committed)
+	clear(l.committed)
+}
+
+// follower is a message whose first stands in the same batch.
+type follower struct {
+	pending *pending
+	first   *entry
+}
+
+func (e *entry) receipt(duplicate bool) group.Receipt {
+	return place{e.Seq, e.millis}.receipt(duplicate)
+}
+
+// decide answers the duplicates and those whose findings are out of date, and
+// gives the others their seqs. Nothing of that is visible before the journal
+// has the batch; after a failure the next batch gives the same seqs again.
+func (l *sqliteLog) decide(batch []*pending, millis int64) (accepted []*pending, followers []follower) {
+	t := l.tail
+	at := muster.FromMillis(millis)
+	inBatch := make(map[messageKey]*entry, len(batch))
+	accepted = make([]*pending, 0, len(batch))
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, p := range batch {
+		e := p.entry
+		st, key := e.state, keyOf(&e.Draft)
+		if p.generation != l.store.members.generation(e.Group) {
+			p.finish(outcome{again: true})
+			continue
+		}
+		if first, ok := t.keys[key]; ok {
+			p.finish(outcome{receipt: first.receipt(true)})
+			continue
+		}
+		if first := inBatch[key]; first != nil {
+			followers = append(followers, follower{p, first})
+			continue
+		}
+		if e.ClientID <= st.floor && (!p.looked || p.lookedAt != t.sweeps) {
+			p.finish(outcome{again: true})
+			continue
+		}
+		if st.batch != l.batchNumber {
+			st.batch, st.next = l.batchNumber, st.head+1
+		}
+		e.Seq, e.millis, e.Time = st.next, millis, at
+		st.next++
+		inBatch[key] = e
+		accepted = append(accepted, p)
+	}
+	return accepted, followers
+}
+
+// finish answers the sender and lets go of the group.
+func (p *pending) finish(o outcome) {
+	st := p.entry.state
+	p.done <- o
+	st.unpin()
+}
+
+// noteWrite keeps a failure for healthy until a batch succeeds.
+func (l *sqliteLog) noteWrite(err error) {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if l.writeErr = err; err != nil {
+		l.writeErrAt = stopwatch()
+	}
+}
