@@ -80,6 +80,7 @@ func (s *Service) UpdateProfile(ctx context.Context, acting muster.AccountID, p 
 		return Account{}, err
 	}
 	s.cache.forget(acting)
+	s.nicknames.forget(acting)
 	return got, nil
 }
 

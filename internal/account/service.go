@@ -85,6 +85,8 @@ type Service struct {
 	hasher *hasher
 	cache  *sessionCache
 	seen   seenSessions
+
+	nicknames nicknames
 }
 
 // New makes a Service.
