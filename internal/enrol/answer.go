@@ -48,8 +48,10 @@ func (s *Service) AnswerInvitation(ctx context.Context, acting muster.AccountID,
 		s.opt.Events.GroupChanged(a.Group)
 	}
 	if a.Left {
-		s.opt.Events.LeftRoster(a.Channel, acting)
 		signal(s.leaving)
+		if err := s.opt.Channels.Refresh(ctx, a.Channel, acting); err != nil {
+			s.opt.Log.Warn("a room did not hear that somebody left the roster", "channel", a.Channel, "account", acting, "error", err)
+		}
 	}
 	if a.Enrolment != 0 {
 		s.tellCurrent(ctx, a.Enrolment)

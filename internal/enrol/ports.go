@@ -24,6 +24,9 @@ type Channels interface {
 	// happens when they are not on it. failed_precondition "last_owner" when
 	// the channel would be without an owner.
 	LeaveRoster(ctx context.Context, channel muster.ChannelID, account muster.AccountID) error
+	// Refresh makes who is in the room follow a roster entry that an answer
+	// removed in the ledger's own transaction.
+	Refresh(ctx context.Context, channel muster.ChannelID, account muster.AccountID) error
 }
 
 // ChannelState is a channel as enrolment describes it.
@@ -63,8 +66,6 @@ type Events interface {
 	Invited(invitation muster.InvitationID, accounts []muster.AccountID)
 	// InvitationClosed: the account answered.
 	InvitationClosed(account muster.AccountID, invitation muster.InvitationID)
-	// LeftRoster: the account left the channel's roster with its answer.
-	LeftRoster(channel muster.ChannelID, account muster.AccountID)
 	// EnrolmentProgress: the job's counts or state changed.
 	EnrolmentProgress(e Enrolment)
 }
