@@ -273,33 +273,35 @@ func (r *Rooms) People(channel muster.ChannelID) (people, clients int) {
 	return len(room.people), room.clients
 }
 
-// presentAfter reads a page of who is in a room, by level (greatest first),
-// nickname and account, after a place (nil: from the beginning). next is nil at
-// the end.
-func (r *Rooms) presentAfter(channel muster.ChannelID, after *presentKey, limit int) (page []Present, next *presentKey, total int) {
+// present reads a page of who is in a room, by level (greatest first), nickname
+// and account; next is empty at the end.
+func (r *Rooms) present(channel muster.ChannelID, pageToken string, size int) (page []Present, next string, total int, err error) {
+	last := presentKey{level: maxLevel} // before everybody
+	var level, account int64
+	nickname, ok, err := parseToken("p", pageToken, &level, &account)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	if ok {
+		last = presentKey{muster.Level(level & 0xFF), nickname, muster.AccountID(account)} //nolint:gosec // masked
+	}
 	room := r.room(channel)
 	if room == nil {
-		return nil, nil, 0
+		return nil, "", 0, nil
 	}
+	size = pageSize(size)
 	room.mu.Lock()
 	defer room.mu.Unlock()
-	from := presentKey{level: maxLevel} // before everybody
-	if after != nil {
-		from = *after
-	}
-	room.order.after(from, func(k presentKey) bool {
-		if len(page) == limit {
-			next = &presentKey{}
+	room.order.after(last, func(k presentKey) bool {
+		if len(page) == size {
+			next = token("p", last.nickname, int64(last.level), int64(last.account))
 			return false
 		}
 		page = append(page, room.people[k.account].present())
-		from = k
+		last = k
 		return true
 	})
-	if next != nil {
-		*next = from
-	}
-	return page, next, len(room.people)
+	return page, next, len(room.people), nil
 }
 
 func (r *Rooms) client(id ClientID) *client {

@@ -309,23 +309,10 @@ func (s *Service) ListChannels(ctx context.Context, acting muster.AccountID, l L
 // ListPresent asks for a page of who is in the room of a channel: by level
 // (greatest first), then nickname. Whoever may enter the channel may ask.
 func (s *Service) ListPresent(ctx context.Context, acting muster.AccountID, channel muster.ChannelID, size int, pageToken string) (page []Present, next string, total int, err error) {
-	var level, account int64
-	nickname, ok, err := parseToken("p", pageToken, &level, &account)
-	if err != nil {
-		return nil, "", 0, err
-	}
-	var after *presentKey
-	if ok {
-		after = &presentKey{muster.Level(level & 0xFF), nickname, muster.AccountID(account)} //nolint:gosec // masked
-	}
 	if err := s.checkRead(ctx, acting, channel); err != nil {
 		return nil, "", 0, err
 	}
-	page, last, total := s.rooms.presentAfter(channel, after, pageSize(size))
-	if last != nil {
-		next = token("p", last.nickname, int64(last.level), int64(last.account))
-	}
-	return page, next, total, nil
+	return s.rooms.present(channel, pageToken, size)
 }
 
 // checkRead lets those see a roster and a room who may enter the channel, and

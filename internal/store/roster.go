@@ -362,26 +362,3 @@ func writeSeats(c conn, ch *channel.Channel, seats []channel.ImportSeat, now int
 	}
 	return added, nil
 }
-
-// ResolveNames gives the id and the nickname of each named account, in the order
-// of the names; channel.KnownAccount{} where there is none. It is what an import
-// needs of the accounts (channel.Accounts).
-func (cs Channels) ResolveNames(ctx context.Context, names []string) (known []channel.KnownAccount, err error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	among, list := cs.s.among("name", "$1", names)
-	found := make(map[string]channel.KnownAccount, len(names))
-	err = cs.s.read(ctx, func(c conn) error {
-		clear(found)
-		return c.query("SELECT name, id, nickname FROM account WHERE "+among, []any{list}, func(r row) error {
-			found[r.Text(0)] = channel.KnownAccount{ID: muster.AccountID(r.Int(1)), Nickname: r.Text(2)}
-			return nil
-		})
-	})
-	known = make([]channel.KnownAccount, len(names))
-	for i, name := range names {
-		known[i] = found[name]
-	}
-	return known, err
-}
