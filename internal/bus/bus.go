@@ -84,7 +84,8 @@ type Stats struct {
 	Delivered uint64
 	// Dropped is how many publications were lost as far as this node knows:
 	// for a subject here because its handlers were too slow, or for the other
-	// nodes because they could not be reached or were too slow.
+	// nodes because they could not be reached or were too slow. One that was
+	// lost in both ways counts twice.
 	Dropped uint64
 }
 

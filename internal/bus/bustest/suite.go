@@ -290,7 +290,7 @@ func testLocks(t *testing.T, nodes []Node) {
 
 // testSlow blocks a handler and publishes more than any queue holds.
 func testSlow(t *testing.T, nodes []Node) {
-	const many = 100_000
+	const many, pause = 80_000, 8_000
 	slow, quick := fresh("channel"), fresh("channel")
 	node := nodes[len(nodes)-1]
 	leave := make(chan struct{})
@@ -310,16 +310,21 @@ func testSlow(t *testing.T, nodes []Node) {
 	before := dropped(nodes)
 	for i := range many {
 		MustPublish(t, nodes[0].Bus, slow, strconv.Itoa(i))
-		if i%1000 == 0 {
-			mustHandOver(t, nodes[0].Bus, quick, other, i/1000)
+		if i%pause == 0 {
+			MustPublish(t, nodes[0].Bus, quick, "quick")
+			other.Wait(t, i/pause+1)
 		}
 	}
 	close(leave)
-	Eventually(t, "each publication is heard or counted as dropped", func() bool {
-		return len(blocked.Heard(t))+int(dropped(nodes)-before) == many
-	})
-	if dropped(nodes) == before {
+	Link(t, nodes[0].Bus, blocked) // all before has come or is lost
+	lost := many - len(blocked.Heard(t))
+	if lost == 0 {
 		t.Error("no publication was dropped: the queue has no bound")
+	}
+	// One that was dropped on two ways counts twice. Between nodes some may be
+	// lost unseen, but on one node none.
+	if n := dropped(nodes) - before; n == 0 || len(nodes) == 1 && n < uint64(lost) {
+		t.Errorf("%d publications are lost, %d are counted as dropped", lost, n)
 	}
 	last := -1
 	for _, text := range blocked.Heard(t) {
@@ -329,14 +334,6 @@ func testSlow(t *testing.T, nodes []Node) {
 		}
 		last = i
 	}
-}
-
-// mustHandOver publishes on a subject and waits until the ear has it, as its
-// publication number n.
-func mustHandOver(t *testing.T, from bus.Bus, subject string, e *Ear, n int) {
-	t.Helper()
-	MustPublish(t, from, subject, "quick")
-	e.Wait(t, n+1)
 }
 
 func dropped(nodes []Node) uint64 {

@@ -16,8 +16,8 @@ import (
 const (
 	// dialTimeout is how long one attempt to connect may take.
 	dialTimeout = 2 * time.Second
-	// writeTimeout is after how long a write that does not get through makes
-	// the connection a broken one.
+	// writeTimeout is after how long a write to an external server that does
+	// not get through makes the connection a broken one.
 	writeTimeout = 2 * time.Second
 	// pingInterval finds an external server that went without a word within
 	// three intervals.
@@ -88,7 +88,10 @@ func (b *Bus) connectOptions(closed chan<- error) (nats.Options, error) {
 			}
 		}
 	} else {
-		opts.PingInterval = time.Hour // it is the same process
+		// It is in this process: it does not go away, and when it is slow, so
+		// are we.
+		opts.PingInterval = time.Hour
+		opts.FlusherTimeout = time.Minute
 	}
 	ready := sync.OnceFunc(func() { close(b.ready) })
 	opts.ConnectedCB = func(conn *nats.Conn) {

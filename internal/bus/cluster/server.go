@@ -25,6 +25,9 @@ const (
 	// nodes join again soon after a network is whole.
 	routePing  = time.Second
 	routePings = 2
+	// routeWrite is after how long a write to another node that does not get
+	// through ends the route.
+	routeWrite = 3 * time.Second
 	// noPort cannot be listened on, see startServer.
 	noPort = 1 << 16
 )
@@ -39,7 +42,6 @@ func startServer(ctx context.Context, o Options) (*server.Server, error) {
 		NoSystemAccount:     true, // no use for it, and it ticks
 		MaxPayload:          bus.MaxPayload + headroom,
 		NoFastProducerStall: true, // a slow node must not slow down a quick one
-		WriteDeadline:       2 * time.Second,
 		DontListen:          true,
 	}
 	if o.Routes.Listen != "" {
@@ -91,7 +93,9 @@ func (r Routes) apply(opts *server.Options) error {
 		PoolSize:     -1, // one connection per peer, and so one order
 		PingInterval: routePing,
 		MaxPingsOut:  routePings,
-		Compression:  server.CompressionOpts{Mode: server.CompressionOff},
+
+		WriteDeadline: routeWrite,
+		Compression:   server.CompressionOpts{Mode: server.CompressionOff},
 		// Gossip tells of nodes; one that is down for a moment is tried again.
 		ConnectRetries: 30,
 	}
