@@ -116,7 +116,7 @@ func plain(v any) any {
 		return x
 	case int:
 		return int64(x)
-	case []int64, []string:
+	case []int64, []string, []bool, [][]byte:
 		return x
 	}
 	rv := reflect.ValueOf(v)
