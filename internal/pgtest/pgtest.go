@@ -76,8 +76,13 @@ var serverURL = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Once it is out of reach, the garbage collector closes its leash, and the server stops in the middle of a test.
+	private = cluster
 	return cluster.URL(), nil
 })
+
+// private is the cluster of this process, if it has one.
+var private *Cluster
 
 // withDatabase returns the address server with the name of its database replaced.
 func withDatabase(server, name string) (string, error) {
