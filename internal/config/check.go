@@ -27,6 +27,7 @@ var forms = map[string]form{
 	"web":      {"http:// or https:// and a host, without a path, such as https://voice.example.org", isOrigin, cleanOrigin},
 	"origin":   {"http:// or https:// and a host, without a path, such as https://voice.example.org", isOrigin, cleanOrigin},
 	"postgres": {"a URL such as postgres://user:password@host:5432/database", isPostgres, nil},
+	"peer":     {"host:port of another machine, such as node2.example.org:6222", isPeer, nil},
 	"nats":     {"URLs such as nats://host:4222 or tls://host:4222", isNATS, nil},
 	"path":     {"a path", isPath, nil},
 }
@@ -65,6 +66,12 @@ func isAddress(s string) bool {
 	return host == "" || isHost(host)
 }
 
+// isPeer accepts the address of another machine, for which nothing is left open.
+func isPeer(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && isAddress(s) && host != "" && strings.Trim(port, "0") != ""
+}
+
 // isHost accepts an IP address or a name in the alphabet of host names.
 func isHost(s string) bool {
 	if _, err := netip.ParseAddr(s); err == nil {
@@ -100,9 +107,9 @@ func isPostgres(s string) bool {
 	return ok && (u.Host != "" || u.Query().Get("host") != "")
 }
 
-// isNATS accepts the address of a NATS server or route.
+// isNATS accepts the address of a NATS server.
 func isNATS(s string) bool {
-	u, ok := parseURL(s, "nats", "tls", "nats-route")
+	u, ok := parseURL(s, "nats", "tls")
 	return ok && isHost(u.Hostname()) && (u.Path == "" || u.Path == "/")
 }
 
@@ -125,14 +132,14 @@ var relations = []relation{
 	{"bus.tls_cert", "bus.tls_cert and bus.tls_key go together: set both or neither", func(c *Config) bool {
 		return (c.Bus.TLSCert == "") != (c.Bus.TLSKey == "")
 	}},
-	{"bus.cluster_listen", "off loopback it needs bus.tls_cert, bus.tls_key and bus.tls_ca: nodes must prove who they are", func(c *Config) bool {
-		return c.Bus.ClusterListen != "" && !isLoopback(c.Bus.ClusterListen) && (c.Bus.TLSCert == "" || c.Bus.TLSCA == "")
+	{"bus.cluster_listen", "off loopback it needs bus.tls_cert, bus.tls_key and bus.tls_ca, or bus.cluster_plain: nodes must prove who they are", func(c *Config) bool {
+		return c.Bus.ClusterListen != "" && !c.Bus.ClusterPlain && !isLoopback(c.Bus.ClusterListen) && (c.Bus.TLSCert == "" || c.Bus.TLSCA == "")
 	}},
 	{"bus.cluster_listen", "is for the embedded NATS, and bus.nats_urls names an external one: set one of them", func(c *Config) bool {
 		return c.Bus.ClusterListen != "" && len(c.Bus.NATSURLs) > 0
 	}},
-	{"bus.cluster_routes", "needs bus.cluster_listen: routes go both ways", func(c *Config) bool {
-		return len(c.Bus.ClusterRoutes) > 0 && c.Bus.ClusterListen == ""
+	{"bus.cluster_routes", "needs bus.cluster_listen, as bus.cluster_advertise does: routes go both ways", func(c *Config) bool {
+		return (len(c.Bus.ClusterRoutes) > 0 || c.Bus.ClusterAdvertise != "") && c.Bus.ClusterListen == ""
 	}},
 	{"bus.kind", "must be nats for bus.nats_urls or bus.cluster_listen to do anything", func(c *Config) bool {
 		return c.Bus.Kind != BusNATS && (len(c.Bus.NATSURLs) > 0 || c.Bus.ClusterListen != "")
@@ -143,8 +150,8 @@ var relations = []relation{
 	{"server.roles", "a part of the roles needs other nodes for the rest: set database.url and bus.kind = nats", func(c *Config) bool {
 		return !slices.Contains(c.Server.Roles, RoleAll) && (c.Database.SQLite() || c.Bus.Kind != BusNATS)
 	}},
-	{"live.max_frame", "must hold the longest message: groups.max_text and 4 bytes for each character of channels.max_text, and 1KiB around it", func(c *Config) bool {
-		return c.Live.MaxFrame < max(c.Groups.MaxText, Size(4*c.Channels.MaxText))+1<<10
+	{"live.max_frame", "must hold the longest message: groups.max_text or channels.max_text, and 1KiB around it", func(c *Config) bool {
+		return c.Live.MaxFrame < max(c.Groups.MaxText, Size(c.Channels.MaxText))+1<<10
 	}},
 	{"enrolment.page", "must not be above enrolment.max_page", func(c *Config) bool {
 		return c.Enrolment.Page > c.Enrolment.MaxPage

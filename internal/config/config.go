@@ -45,7 +45,7 @@ type Config struct {
 type Server struct {
 	Listen            string         `key:"listen" flag:"listen" default:"127.0.0.1:8080" form:"address" doc:"TCP address of the API, the live socket and the web client. An empty host means all interfaces."`
 	PublicURL         string         `key:"public_url" form:"web" doc:"Address under which people reach the server, for links and for the origin check; empty takes it from each request."`
-	Data              string         `key:"data" flag:"data" default:"./data" form:"path" doc:"Directory of the embedded database and of everything else that the server writes; made at the first start. A relative path counts from the working directory."`
+	Data              string         `key:"data" flag:"data" default:"./data" form:"path" doc:"Directory of the embedded database and of whatever else the server writes; made at the first start. A relative path counts from the working directory."`
 	TrustedProxies    []netip.Prefix `key:"trusted_proxies" doc:"Addresses or networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. From anyone else these headers are ignored."`
 	ReadHeaderTimeout time.Duration  `key:"read_header_timeout" default:"3s" min:"100ms" max:"1m" doc:"How long a client may take to send the header of a request."`
 	MaxBody           Size           `key:"max_body" default:"4MiB" min:"64KiB" max:"256MiB" doc:"Largest body of one API request. A roster import is a stream of such messages and has no limit as a whole."`
@@ -75,31 +75,36 @@ type Database struct {
 	URL            Secret `key:"url" flag:"database" form:"postgres" doc:"PostgreSQL to use. Empty is the embedded SQLite in server.data."`
 	URLFile        string `key:"url_file" form:"path" doc:"File that holds database.url, for credentials handed over as files (systemd, containers); goes instead of it."`
 	MaxConnections int    `key:"max_connections" default:"16" min:"2" max:"1000" unit:"connections" doc:"Most connections to PostgreSQL at once. SQLite does not use it."`
-	Readers        int    `key:"readers" default:"0" min:"0" max:"256" unit:"connections" doc:"Connections that read SQLite beside the one that writes; 0 is one for each CPU. PostgreSQL does not use it."`
+	Readers        int    `key:"readers" default:"0" min:"0" max:"256" unit:"connections" doc:"Connections that read SQLite beside the one that writes; 0 is one more than there are CPUs. PostgreSQL does not use it."`
 }
 
 // Bus is the section bus.
 type Bus struct {
-	Kind          string   `key:"kind" default:"local" oneof:"local nats" doc:"local is inside this process and right for one node; nats connects several."`
-	NATSURLs      []Secret `key:"nats_urls" form:"nats" doc:"Servers of an external NATS cluster. Empty with bus.kind = nats runs NATS inside this process."`
-	ClusterListen string   `key:"cluster_listen" form:"address" doc:"TCP address on which the embedded NATS takes routes from the other nodes. Off loopback it needs bus.tls_cert, bus.tls_key and bus.tls_ca."`
-	ClusterRoutes []Secret `key:"cluster_routes" form:"nats" doc:"cluster_listen addresses of other nodes, as nats://host:port; one that is up is enough."`
-	TLSCert       string   `key:"tls_cert" form:"path" doc:"PEM file with this node's certificate towards NATS and the other nodes."`
-	TLSKey        string   `key:"tls_key" form:"path" doc:"PEM file with the private key of bus.tls_cert."`
-	TLSCA         string   `key:"tls_ca" form:"path" doc:"PEM file with the authority that the other side's certificate must come from, in both directions."`
+	Kind             string   `key:"kind" default:"local" oneof:"local nats" doc:"local is inside this process and right for one node; nats connects several."`
+	NATSURLs         []Secret `key:"nats_urls" form:"nats" doc:"Servers of an external NATS cluster. Empty with bus.kind = nats runs NATS inside this process."`
+	ClusterListen    string   `key:"cluster_listen" form:"address" doc:"TCP address on which the embedded NATS takes routes from the other nodes. Off loopback it needs bus.tls_cert, bus.tls_key and bus.tls_ca."`
+	ClusterAdvertise string   `key:"cluster_advertise" form:"peer" doc:"cluster_listen as the other nodes reach it, where that is another address."`
+	ClusterRoutes    []string `key:"cluster_routes" form:"peer" doc:"cluster_listen addresses of other nodes; one that is up is enough. This node's own may be among them, so that all nodes can have the same list."`
+	ClusterPlain     bool     `key:"cluster_plain" doc:"Lets routes off loopback do without TLS. Whoever reaches the port is then a node: only for a network that encrypts and keeps strangers out itself."`
+	NATSCredentials  string   `key:"nats_credentials" form:"path" doc:"NATS credentials file for bus.nats_urls."`
+	TLSCert          string   `key:"tls_cert" form:"path" doc:"PEM file with this node's certificate towards NATS and the other nodes."`
+	TLSKey           string   `key:"tls_key" form:"path" doc:"PEM file with the private key of bus.tls_cert."`
+	TLSCA            string   `key:"tls_ca" form:"path" doc:"PEM file with the authority that the other side's certificate must come from, in both directions."`
 }
 
 // Accounts is the section accounts.
 type Accounts struct {
 	Registration            string        `key:"registration" default:"open" oneof:"open closed" doc:"Whether people may make an account for themselves. When closed, administrators make them."`
-	SessionLifetime         time.Duration `key:"session_lifetime" default:"90d" min:"5m" max:"3650d" doc:"How long a sign-in holds without being used."`
+	SessionLifetime         time.Duration `key:"session_lifetime" default:"90d" min:"5m" max:"3650d" doc:"How long a sign-in holds, counted from the sign-in."`
+	ClaimLifetime           time.Duration `key:"claim_lifetime" default:"14d" min:"1m" max:"366d" doc:"How long the one-time token holds with which somebody takes over an account that an administrator made, or sets a new password."`
 	PasswordMin             int           `key:"password_min" default:"8" min:"8" max:"64" unit:"characters" doc:"Shortest password that is accepted. 15 is good advice."`
 	Argon2Memory            Size          `key:"argon2_memory" default:"19MiB" min:"8MiB" max:"1GiB" doc:"Memory that the hash of one password takes, while it is made."`
 	Argon2Time              int           `key:"argon2_time" default:"2" min:"1" max:"20" unit:"passes" doc:"Passes over that memory. 19MiB and 2 cost about 40 ms."`
 	HashConcurrency         int           `key:"hash_concurrency" default:"0" min:"0" max:"1024" unit:"hashes" doc:"Passwords that are hashed at the same time; 0 is one for each CPU. The memory for all is this times argon2_memory."`
-	LoginAttemptsPerAccount int           `key:"login_attempts_per_account" default:"10" min:"1" max:"10000" unit:"attempts" doc:"Failed logins to one account in login_window after which more from the same address are refused."`
-	LoginAttemptsPerAddress int           `key:"login_attempts_per_address" default:"50" min:"1" max:"100000" unit:"attempts" doc:"Failed logins from one address in login_window after which more are refused."`
-	LoginWindow             time.Duration `key:"login_window" default:"15m" min:"1s" max:"24h" doc:"Length of the sliding window in which failed logins are counted."`
+	LoginAttemptsPerAccount int           `key:"login_attempts_per_account" default:"10" min:"1" max:"10000" unit:"attempts" doc:"Failed logins to one account in login_window after which more are refused. Those from a network where the account is signed in count apart, so that nobody can lock its owner out."`
+	LoginAttemptsPerAddress int           `key:"login_attempts_per_address" default:"50" min:"1" max:"100000" unit:"attempts" doc:"Failed logins from one address (one /64 network of IPv6) in login_window after which more are refused."`
+	RegistrationsPerAddress int           `key:"registrations_per_address" default:"50" min:"1" max:"100000" unit:"accounts" doc:"Accounts that may be registered from one address (one /64 network of IPv6) in login_window."`
+	LoginWindow             time.Duration `key:"login_window" default:"15m" min:"1s" max:"24h" doc:"Length of the sliding window in which failed logins and registrations are counted."`
 	WhoMayCreateChannels    string        `key:"who_may_create_channels" default:"everyone" oneof:"everyone admins" doc:"Who may create a channel at the top of the tree: every account, or administrators of the server."`
 }
 
@@ -117,7 +122,7 @@ type Live struct {
 
 // Channels is the section channels.
 type Channels struct {
-	MaxText             int  `key:"max_text" default:"4000" min:"1" max:"20000" unit:"characters" doc:"Longest message in a channel."`
+	MaxText             int  `key:"max_text" default:"4000" min:"1" max:"65536" unit:"bytes" doc:"Longest message in a channel, in UTF-8."`
 	MaxDepth            int  `key:"max_depth" default:"8" min:"1" max:"64" unit:"levels" doc:"Deepest nesting of the tree of channels."`
 	ImportLineMax       Size `key:"import_line_max" default:"64KiB" min:"1KiB" max:"1MiB" doc:"Longest line of a roster file; a longer one is reported and skipped."`
 	AnnouncePeopleLimit int  `key:"announce_people_limit" default:"300" min:"0" max:"100000" unit:"people" doc:"Above this many people in a channel, not everybody is told of each who comes and goes: a count goes out once a second instead."`

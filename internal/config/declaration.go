@@ -49,7 +49,7 @@ const FileVariable = Prefix + "CONFIG"
 //	default  the value without any source; none is empty, zero or no elements
 //	doc      what it does
 //	flag     a short flag beside the dotted one
-//	form     what a text must be: address, web, origin, postgres, nats, path
+//	form     what a text must be: address, web, origin, postgres, peer, nats, path
 //	oneof    the only texts that are valid, separated by spaces
 //	min, max the bounds of an integer, duration or size, both included
 //	unit     what an integer counts
@@ -167,6 +167,8 @@ func (d *declaration) allowed() string {
 	case d.tag.Get("form") == "path": // goes without saying
 	case d.tag.Get("form") != "":
 		words = forms[d.tag.Get("form")].words
+	case d.field.Kind() == reflect.Bool:
+		words = "true or false"
 	case element(d.field.Type()) == reflect.TypeFor[netip.Prefix]():
 		words = "an address or a network, such as 10.0.0.1 or 10.0.0.0/8"
 	}

@@ -88,7 +88,7 @@ func TestLoadFileForms(t *testing.T) {
 	for name, text := range map[string]string{
 		"tables":     "[server]\nroles = [\"all\"]\ntrusted_proxies = [\"10.1.2.3/8\", \"::1\"]\n[live]\nmax_frame = 131072\n[accounts]\nsession_lifetime = \"1d12h\"",
 		"dotted":     "server.roles = [\"all\"]\nserver.trusted_proxies = \"10.0.0.0/8, ::1\"\nlive.max_frame = \"128KiB\"\naccounts.session_lifetime = \"36h\"",
-		"inline":     "server = {roles = [\"all\"], trusted_proxies = [\"10.0.0.0/8\", \"::1\"]}\nlive = {max_frame = \"128 KiB\"}\naccounts = {session_lifetime = \"2160m\"}",
+		"inline":     "bus = {cluster_plain = false}\nserver = {roles = [\"all\"], trusted_proxies = [\"10.0.0.0/8\", \"::1\"]}\nlive = {max_frame = \"128 KiB\"}\naccounts = {session_lifetime = \"2160m\"}",
 		"empty, BOM": "\ufeff[tls]\n[server]\ntrusted_proxies = \"10.0.0.0/8,::1\"\n[live]\nmax_frame = \"131072B\"\n[accounts]\nsession_lifetime='1d12h0m'\r\n",
 	} {
 		c, err := Load(Options{File: write(t, text)})
@@ -156,6 +156,9 @@ func TestLoadErrors(t *testing.T) {
 			"MUSTER_SERVER_LISTEN: must not be empty; allowed: host:port",
 			"MUSTER_SERVER_ROLES: must not be empty; allowed: all, account,",
 		}},
+		{name: "boolean", file: "[bus]\ncluster_plain = \"yes\"\n", environ: []string{"MUSTER_BUS_CLUSTER_PLAIN=1"}, want: []string{
+			`FILE:2: bus.cluster_plain: "yes" is not true or false`, `MUSTER_BUS_CLUSTER_PLAIN: "1" is not true or false`,
+		}},
 		{name: "roles", flags: map[string]string{"roles": "gateway,chanel"}, want: []string{
 			`--roles: "chanel" is not one of all, account, channel, group, gateway, media or voice`,
 		}},
@@ -205,7 +208,7 @@ func TestRelations(t *testing.T) {
 		{"bus.tls_key": "a.pem"},
 		cluster,
 		{"bus.kind": "nats", "bus.cluster_listen": "127.0.0.1:6222", "bus.nats_urls": "nats://a:4222"},
-		{"bus.kind": "nats", "bus.cluster_routes": "nats://a:6222"},
+		{"bus.kind": "nats", "bus.cluster_routes": "a:6222"},
 		{"bus.nats_urls": "nats://a:4222"},
 		{"server.roles": "all,gateway"},
 		{"server.roles": "gateway"},
@@ -225,8 +228,9 @@ func TestRelations(t *testing.T) {
 	}
 	good := []map[string]string{
 		{"tls.cert": "a.pem", "tls.key": "b.pem"},
-		{"bus.kind": "nats", "bus.cluster_listen": "[::1]:6222", "bus.cluster_routes": "nats://127.0.0.1:6223"},
+		{"bus.kind": "nats", "bus.cluster_listen": "[::1]:6222", "bus.cluster_routes": "127.0.0.1:6223,[::1]:6222"},
 		{"bus.kind": "nats", "bus.cluster_listen": ":6222", "bus.tls_cert": "c", "bus.tls_key": "k", "bus.tls_ca": "a"},
+		{"bus.kind": "nats", "bus.cluster_listen": ":6222", "bus.cluster_plain": "true", "bus.cluster_advertise": "node1:6222"},
 		{"roles": "gateway,channel", "database": "postgres://u@h/d", "bus.kind": "nats", "bus.nats_urls": "nats://a:4222"},
 		{"ops.listen": "127.0.0.1:0", "server.listen": "127.0.0.1:0"},
 	}
@@ -279,7 +283,7 @@ func FuzzFile(f *testing.F) {
 			checkLines(t, err)
 			return
 		}
-		if c.Database.URLFile != "" || c.Database.URL != "" || len(c.Bus.NATSURLs)+len(c.Bus.ClusterRoutes) > 0 {
+		if c.Database.URLFile != "" || c.Database.URL != "" || len(c.Bus.NATSURLs) > 0 {
 			return // masked or read from elsewhere
 		}
 		var b strings.Builder

@@ -105,8 +105,12 @@ func TestForms(t *testing.T) {
 			[]string{"host=h", "mysql://h/d", "postgres:d", "postgres:///d", "/var/lib/x.db"},
 		},
 		"nats": {
-			[]string{"nats://h:4222", "tls://u:p@h", "nats-route://10.0.0.1:6222"},
-			[]string{"h:4222", "http://h", "nats://", "nats://h/x", "nats:h"},
+			[]string{"nats://h:4222", "tls://u:p@h", "nats://10.0.0.1:6222"},
+			[]string{"h:4222", "http://h", "nats://", "nats://h/x", "nats:h", "nats-route://h:1"},
+		},
+		"peer": {
+			[]string{"node2:6222", "10.0.0.2:1", "[::1]:6222"},
+			[]string{":6222", "node2:0", "node2", "nats://node2:6222", "node2:"},
 		},
 		"path": {
 			[]string{"./data", "/var/lib/muster", "数据"},
