@@ -9,5 +9,5 @@ func openLog(ctx context.Context, s *Store, opt Options) (messageLog, error) {
 	if opt.URL == "" {
 		return openSQLiteLog(ctx, s, opt)
 	}
-	return noLog{}, nil
+	return openPostgresLog(ctx, s, opt)
 }

@@ -318,7 +318,9 @@ func (l *sqliteLog) decide(batch []*pending, millis int64) (accepted []*pending,
 func (p *pending) finish(o outcome) {
 	st := p.entry.state
 	p.done <- o
-	st.unpin()
+	if st != nil { // PostgreSQL's log keeps none
+		st.unpin()
+	}
 }
 
 // noteWrite keeps a failure for healthy until a batch succeeds.
