@@ -2,8 +2,10 @@ package journal
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 // BenchmarkAppend is what one writer gets: batches that are appended one after the other, each durable before the
@@ -30,8 +32,11 @@ func BenchmarkAppend(b *testing.B) {
 			})
 			b.ReportAllocs()
 			b.SetBytes(int64(300 * n))
+			var took []time.Duration
 			for b.Loop() {
+				start := time.Now()
 				last, err := j.Append(batch)
+				took = append(took, time.Since(start))
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -42,6 +47,10 @@ func BenchmarkAppend(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "records/s")
+			slices.Sort(took)
+			b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
+			b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
+			b.ReportMetric(took[len(took)-1].Seconds()*1000, "max-ms")
 			close(applied)
 			store.Wait()
 			b.ReportMetric(float64(frameSize(n, 300*n)), "journal-B/append")

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is the directory of a journal, as narrow as the journal needs it, so that tests can fail or cut off each operation by name.
+// disk is the directory of a journal, as narrow as the journal needs it, so that tests can fail or cut off each
+// operation by name.
 type disk interface {
 	path(name string) string
 	list() ([]dirEntry, error)
@@ -153,7 +154,8 @@ func (d *osDisk) close() error {
 	return errors.Join(unix.Flock(int(d.lock.Fd()), unix.LOCK_UN), d.lock.Close())
 }
 
-// osFile is a file of the operating system. Measured: pwrite and fdatasync cost the same as pwrite with O_DSYNC, within the noise.
+// osFile is a file of the operating system. Measured: pwrite and fdatasync cost the same as pwrite with O_DSYNC, within
+// the noise.
 type osFile struct{ *os.File }
 
 func openFile(path string, flags int) (file, error) {

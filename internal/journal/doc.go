@@ -18,9 +18,10 @@
 //
 // # Format
 //
-// A directory holds `<sequence, 16 hex digits>.segment` files with consecutive sequences, `<sequence>.spare` files (recycled or
-// ready-made segments whose content means nothing) and `lock`. All integers are little-endian. A segment is zero-filled
-// to its full size before its first use, so that later syncs change no metadata. It begins with a header of 4096 bytes:
+// A directory holds `<sequence, 16 hex digits>.segment` files with consecutive sequences, `<sequence>.spare` files
+// (recycled or ready-made segments whose content means nothing) and `lock`. All integers are little-endian. A segment
+// is zero-filled to its full size before its first use, so that later syncs change no metadata. It begins with a header
+// of 4096 bytes:
 //
 //	0  magic "MSTRJRNL"     24 salt, random, never 0       48 capacity in bytes
 //	8  version 1 (uint32)   32 first position it may hold  56 CRC-32C of bytes 0-55
@@ -32,15 +33,19 @@
 //	8  position of the first   20 number of records       28 zero
 //	32 records: length (uint32), bytes; then zeros up to a multiple of 8
 //
-// The last frame is followed by 8 zero bytes (unless no frame header fits any more). The salt is new each time a file is used, so frames
-// that a recycled file still holds are never taken for new ones.
+// The last frame is followed by 8 zero bytes (unless no frame header fits any more). The salt is new each time a file
+// is used, so frames that a recycled file still holds are never taken for new ones.
 //
 // # Recovery
 //
-// A segment is renamed into its place only after its header is durable, and a batch is begun only after the one before it
-// is durable. So an intact journal has valid headers, each one's "last position before it" is where the frames of the
-// segment before it end, and in the last segment at most one thing is broken: the batch at its very end. If that is so, the torn bytes are left
-// where they are and a new segment is started, whose first position lies beyond every position that the torn batch may have had. A salt
-// behind the end proves that a later batch was begun, hence that the broken one had been acknowledged: corruption.
-// The last frame is written and synced again before it is replayed: after a failed sync it may have stood in the page cache only.
+// A segment is renamed into its place only after its header is durable, and a batch is begun only after the one before
+// it is durable. So an intact journal has valid headers, each one's "last position before it" is where the frames of
+// the segment before it end, and in the last segment at most one thing is broken: the batch at its very end. If that is
+// so, the torn bytes are left where they are and a new segment is started, whose first position lies beyond every
+// position that the torn batch may have had. A salt behind the end proves that a later batch was begun, hence that the
+// broken one had been acknowledged: corruption. The last frame is written and synced again before it is replayed: after
+// a failed sync it may have stood in the page cache only.
+//
+// What no single file can tell: damage to the very last acknowledged batch looks like a torn tail, and is dropped as
+// one. A store that has applied it notices through [Options.Applied].
 package journal

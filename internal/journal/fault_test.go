@@ -217,7 +217,8 @@ func TestPoisoned(t *testing.T) {
 	}
 }
 
-// TestLackOfRoom: a disk that is full, or a process without file descriptors, refuses appends only for as long as that lasts.
+// TestLackOfRoom: a disk that is full, or a process without file descriptors, refuses appends only for as long as that
+// lasts.
 func TestLackOfRoom(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -99,7 +99,8 @@ func claimedFrameSize(header []byte, salt uint64) (size int, ok bool) {
 	return alignFrame(frameHeaderBytes + body), true
 }
 
-// parseFrame decodes the frame that b begins with; ok is false unless all of it is there, unchanged and within the limits.
+// parseFrame decodes the frame that b begins with; ok is false unless all of it is there, unchanged and within the
+// limits.
 func parseFrame(b []byte, salt uint64) (f frame, size int, ok bool) {
 	size, ok = claimedFrameSize(b, salt)
 	if !ok || size > len(b) {

@@ -84,7 +84,8 @@ func TestFrame(t *testing.T) {
 	}
 }
 
-// FuzzParseFrame feeds frames whose checksum is made right, so that the checks behind it are reached. What is accepted must be the one encoding of its records.
+// FuzzParseFrame feeds frames whose checksum is made right, so that the checks behind it are reached. What is accepted
+// must be the one encoding of its records.
 func FuzzParseFrame(f *testing.F) {
 	f.Add([]byte{}, true)
 	f.Add(appendFrame(nil, testSalt, 1, [][]byte{{}}), false)
@@ -119,7 +120,8 @@ func FuzzParseFrame(f *testing.F) {
 	})
 }
 
-// FuzzOpen lets Open read a segment with a good header and arbitrary bytes after it: it must end in a journal that works, or in an error.
+// FuzzOpen lets Open read a segment with a good header and arbitrary bytes after it: it must end in a journal that
+// works, or in an error.
 func FuzzOpen(f *testing.F) {
 	h := segmentHeader{sequence: 3, salt: testSalt, first: 10, previous: 9, capacity: minSegmentBytes}
 	one := appendFrame(nil, testSalt, 10, [][]byte{[]byte("hello")})

@@ -15,8 +15,9 @@ type Options struct {
 	SegmentBytes int64
 	// Spares is how many released segments are kept for reuse, 2 if 0.
 	Spares int
-	// Applied is the last position that the store behind the journal holds durably, 0 if that is not known. Records
-	// up to it are not replayed, new positions are after it, and a journal that does not continue it is refused (ErrBehind).
+	// Applied is the last position that the store behind the journal holds durably, 0 if that is not known. Records up
+	// to it are not replayed, new positions are after it, and a journal that does not continue it is refused
+	// (ErrBehind).
 	Applied Position
 }
 
@@ -83,8 +84,9 @@ type Journal struct {
 	makers sync.WaitGroup // the goroutine that makes the next spare, at most one; Close waits for it
 }
 
-// Open takes the directory's lock, checks the whole journal, and calls replay for every record after opt.Applied, in order. The bytes of a
-// record are valid during the call only. An error of replay ends Open and is wrapped in the one that it returns. Further errors: ErrLocked, ErrBehind, CorruptionError.
+// Open takes the directory's lock, checks the whole journal, and calls replay for every record after opt.Applied, in
+// order. The bytes of a record are valid during the call only. An error of replay ends Open and is wrapped in the one
+// that it returns. Further errors: ErrLocked, ErrBehind, CorruptionError.
 func Open(opt Options, replay func(pos Position, record []byte) error) (*Journal, error) {
 	opt, err := opt.withDefaults()
 	if err != nil {
@@ -154,7 +156,8 @@ func (j *Journal) settle() error {
 	}
 	if final.unclean {
 		j.torn = final.torn
-		// Beyond whatever the torn batch may have used, and beyond what an earlier torn tail made this segment begin with.
+		// Beyond whatever the torn batch may have used, and beyond what an earlier torn tail made this segment begin
+		// with.
 		j.next = max(final.last, final.first) + MaxBatchRecords + 1
 		return j.rotate()
 	}
@@ -166,9 +169,10 @@ func (j *Journal) settle() error {
 	return nil
 }
 
-// Append writes the records as one batch and returns the position of the last one when all of them are durable; they have consecutive
-// positions that end there. The slices may be reused after the return. An error means that nothing is acknowledged: ErrTooLarge and a lack of
-// room or of file descriptors leave the journal usable, every other write error poisons it (ErrPoisoned), see [Journal.Err].
+// Append writes the records as one batch and returns the position of the last one when all of them are durable; they
+// have consecutive positions that end there. The slices may be reused after the return. An error means that nothing is
+// acknowledged: ErrTooLarge and a lack of room or of file descriptors leave the journal usable, every other write error
+// poisons it (ErrPoisoned), see [Journal.Err].
 func (j *Journal) Append(records [][]byte) (last Position, err error) {
 	j.appending.Lock()
 	defer j.appending.Unlock()
@@ -265,7 +269,8 @@ func (j *Journal) Stats() Stats {
 	return s
 }
 
-// Close waits for an Append or Release that is under way, closes the files and gives the lock up. Everything that was appended is durable already.
+// Close waits for an Append or Release that is under way, closes the files and gives the lock up. Everything that was
+// appended is durable already.
 func (j *Journal) Close() error {
 	j.appending.Lock()
 	defer j.appending.Unlock()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -20,7 +21,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// reopen opens the journal in dir with small segments and returns what it replayed. It is closed at the end of the test if not before.
+// reopen opens the journal in dir with small segments and returns what it replayed. It is closed at the end of the test
+// if not before.
 func reopen(t *testing.T, opt Options) (*Journal, []entry) {
 	t.Helper()
 	var got []entry
@@ -208,6 +210,36 @@ func TestReleaseRecyclesAndBoundsTheDisk(t *testing.T) {
 	}
 	if s := j.Stats(); s.TornBytes != 0 || s.Segments != 1 || s.Spares != 2 {
 		t.Errorf("a clean close in a recycled segment: %+v", s)
+	}
+}
+
+// TestAppendBesideRelease lets a store follow the appends in a goroutine of its own, as it does in the server.
+func TestAppendBesideRelease(t *testing.T) {
+	t.Parallel()
+	opt := Options{Dir: t.TempDir()}
+	j, _ := reopen(t, opt)
+	appended := make(chan Position, 100)
+	var store sync.WaitGroup
+	store.Go(func() {
+		for upTo := range appended {
+			if err := j.Release(upTo); err != nil {
+				t.Errorf("release up to %d: %v", upTo, err)
+			}
+			if s := j.Stats(); s.Released > upTo || s.Last < upTo {
+				t.Errorf("released up to %d: %+v", upTo, s)
+			}
+		}
+	})
+	for range 300 {
+		appended <- mustAppend(t, j, strings.Repeat("a", 3000), "b")
+	}
+	close(appended)
+	store.Wait()
+	s := j.Stats()
+	mustClose(t, j)
+	_, got := reopen(t, opt)
+	if s.Segments != 1 || s.Last != 600 || len(got) != int(s.Last-s.Released) || got[len(got)-1] != (entry{600, "b"}) {
+		t.Errorf("replayed %d records, stats before %+v", len(got), s)
 	}
 }
 

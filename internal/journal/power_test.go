@@ -54,7 +54,8 @@ func (l *ledger) acknowledge(last Position, batch [][]byte) error {
 	return nil
 }
 
-// settle compares what Open replayed after the position applied with what was acknowledged; the pending batch may be there as a whole.
+// settle compares what Open replayed after the position applied with what was acknowledged; the pending batch may be
+// there as a whole.
 func (l *ledger) settle(got []entry) error {
 	want := l.acked
 	for len(want) > 0 && want[0].pos <= l.applied {

@@ -74,8 +74,10 @@ func (inv *inventory) verify(d disk) error {
 			continue
 		}
 		if before := &inv.segments[i-1]; before.last != s.previous {
-			return &CorruptionError{File: d.path(segmentName(before.sequence)), Offset: before.end,
-				Reason: fmt.Sprintf("its records end at position %d, but those of the next segment continue from %d", before.last, s.previous)}
+			return &CorruptionError{
+				File: d.path(segmentName(before.sequence)), Offset: before.end,
+				Reason: fmt.Sprintf("its records end at position %d, but those of the next segment continue from %d", before.last, s.previous),
+			}
 		}
 	}
 	return nil
@@ -123,8 +125,9 @@ func (s *segment) verify(d disk, final bool) error {
 	})
 }
 
-// secure writes the last frame of the segment again and syncs it. If the process before this one stopped at a failed sync, that frame
-// may be in the page cache only, marked clean. All frames before it were synced, or it would not have been begun.
+// secure writes the last frame of the segment again and syncs it. If the process before this one stopped at a failed
+// sync, that frame may be in the page cache only, marked clean. All frames before it were synced, or it would not have
+// been begun.
 func (s *segment) secure(d disk) error {
 	if s.lastAt == 0 {
 		return nil

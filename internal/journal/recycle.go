@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Release says that the store holds every record up to and including upTo durably. Segments without a later record are kept as
-// spares or removed; the segment that is being written stays. An upTo that was never appended is refused.
+// Release says that the store holds every record up to and including upTo durably. Segments without a later record are
+// kept as spares or removed; the segment that is being written stays. An upTo that was never appended is refused.
 func (j *Journal) Release(upTo Position) error {
 	j.releasing.Lock()
 	defer j.releasing.Unlock()
@@ -96,8 +96,9 @@ func (j *Journal) rotate() error {
 	return nil
 }
 
-// rotationFailed lets a later Append try again when the machine only lacks something for the moment: nothing of the batch has been
-// written, and the file that was to become the segment is given up. Anything else is the disk failing, and poisons the journal.
+// rotationFailed lets a later Append try again when the machine only lacks something for the moment: nothing of the
+// batch has been written, and the file that was to become the segment is given up. Anything else is the disk failing,
+// and poisons the journal.
 func (j *Journal) rotationFailed(err error) error {
 	for _, lack := range []error{unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE} {
 		if errors.Is(err, lack) {
@@ -131,7 +132,8 @@ func (j *Journal) begin(spare string, h segmentHeader) (file, error) {
 	return f, nil
 }
 
-// takeSpare returns the name of a file of zero or stale bytes and the right size: a spare, the one that is being made, or a new one.
+// takeSpare returns the name of a file of zero or stale bytes and the right size: a spare, the one that is being made,
+// or a new one.
 func (j *Journal) takeSpare() (string, error) {
 	j.mu.Lock()
 	for len(j.spares) == 0 && j.making != nil {
@@ -151,7 +153,8 @@ func (j *Journal) takeSpare() (string, error) {
 	return name, j.makeSpare(name)
 }
 
-// prepareSpare starts to make a spare when the active segment is half full and there is none, so that no Append waits for the zeros. Called with mu held.
+// prepareSpare starts to make a spare when the active segment is half full and there is none, so that no Append waits
+// for the zeros. Called with mu held.
 func (j *Journal) prepareSpare() {
 	if j.end < j.header.capacity/2 || len(j.spares) > 0 || j.making != nil {
 		return

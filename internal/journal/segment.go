@@ -131,7 +131,8 @@ type extent struct {
 	mislaid bool     // the frame at the end is valid but has not the position that follows
 }
 
-// scan walks the frames of a segment and calls each (which may be nil) for every one. An error is one of reading or of each.
+// scan walks the frames of a segment and calls each (which may be nil) for every one. An error is one of reading or of
+// each.
 func (h segmentHeader) scan(w *window, each func(frame) error) (extent, error) {
 	x := extent{last: h.previous, end: segmentHeaderBytes}
 	limit := min(w.size, h.capacity)
