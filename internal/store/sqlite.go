@@ -120,11 +120,18 @@ func (f *sqliteFile) read(ctx context.Context, fn func(c conn) error) (err error
 	defer f.readers.Put(c)
 	sc := &sqliteConn{c}
 	if _, err := sc.exec("BEGIN"); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		return err
 	}
 	defer func() {
+		c.SetInterrupt(nil) // an end of ctx must not leave the transaction open in the pool
 		if _, e := sc.exec("ROLLBACK"); e != nil && err == nil {
 			err = e
+		}
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err() // rather than SQLite's "interrupted"
 		}
 	}()
 	return fn(sc)
