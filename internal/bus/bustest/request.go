@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -216,33 +218,60 @@ func testStopped(t *testing.T, nodes []Node) {
 	}
 }
 
+// testStop holds a handler and a responder until the stop of their node has
+// begun: both come to their end before it is through.
 func testStop(t *testing.T, nodes []Node) {
 	const many = 5000
 	subject, question := fresh("channel"), fresh("roster")
-	var ears []*Ear
-	for _, node := range nodes {
-		e, _ := Listen(t, node.Bus, subject)
-		ears = append(ears, e)
-	}
-	linkAll(t, nodes, ears)
 	entered, leave := make(chan struct{}), make(chan struct{})
-	respond(t, nodes[0], nodes, question, func(context.Context, string, []byte) []byte {
+	var heard, answered atomic.Int32
+	sub, err := nodes[0].Bus.Subscribe(subject, func(_ string, payload []byte) {
+		if !strings.HasPrefix(string(payload), probe) {
+			<-leave
+			heard.Add(1)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	var others []*Ear
+	for _, node := range nodes[1:] {
+		e, _ := Listen(t, node.Bus, subject)
+		others = append(others, e)
+	}
+	linkAll(t, nodes, others)
+	// The one who asks is on another node, if there is one.
+	from := nodes[len(nodes)-1]
+	respond(t, nodes[0], []Node{from}, question, func(context.Context, string, []byte) []byte {
 		close(entered)
 		<-leave
+		answered.Add(1)
 		return []byte("in time")
 	})
 	answer := make(chan string, 1)
 	go func() {
-		got, err := nodes[0].Bus.Request(context.Background(), question, nil)
+		got, err := from.Bus.Request(context.Background(), question, nil)
 		answer <- fmt.Sprint(string(got), err)
 	}()
 	<-entered
 	for i := range many {
 		MustPublish(t, nodes[0].Bus, subject, fmt.Sprint(i))
 	}
-	go close(leave)
+	go func() {
+		for nodes[0].Bus.Publish(fresh("channel"), nil) == nil {
+			runtime.Gosched()
+		}
+		close(leave)
+	}()
 	nodes[0].Stop()
-	for _, e := range ears {
+	if n := heard.Load(); n != many {
+		t.Errorf("after the stop the handler has had %d of %d calls", n, many)
+	}
+	if n := answered.Load(); n != 1 {
+		t.Error("after the stop the responder still runs")
+	}
+	for _, e := range others {
 		e.Wait(t, many)
 	}
 	if got := <-answer; got != "in time<nil>" {

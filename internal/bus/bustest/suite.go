@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"muster/internal/bus"
 )
@@ -33,6 +35,7 @@ func Run(t *testing.T, start func(t testing.TB) []Node) {
 		{"a subject is words and dots", testSubjects},
 		{"statistics count", testStats},
 		{"any history is heard exactly", testHistory},
+		{"Flush waits for handlers", testFlush},
 		{"a request is answered", testRequest},
 		{"nobody listens", testNobodyListens},
 		{"each request goes to one responder", testOneResponder},
@@ -389,6 +392,35 @@ func testSubjects(t *testing.T, nodes []Node) {
 		e, _ := Listen(t, b, subject)
 		MustPublish(t, b, subject, "hello")
 		e.Wait(t, 1)
+	}
+}
+
+func testFlush(t *testing.T, nodes []Node) {
+	node := nodes[0].Bus
+	subject := fresh("channel")
+	leave := make(chan struct{})
+	var through atomic.Int32
+	sub, err := node.Subscribe(subject, func(string, []byte) {
+		<-leave
+		through.Add(1)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	for range 10 {
+		MustPublish(t, node, subject, "x")
+	}
+	// It cannot return nil while the handler is held, however long it waits.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := node.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Flush while a handler runs: %v", err)
+	}
+	close(leave)
+	mustFlush(t, node)
+	if n := through.Load(); n != 10 {
+		t.Errorf("after Flush %d calls are through, want 10", n)
 	}
 }
 

@@ -88,6 +88,40 @@ func TestOneSubscription(t *testing.T) {
 	}
 }
 
+// TestRestlessSubscribers has subscribers come and go while the courier is
+// settling the very same subjects: in the end NATS knows of those who stayed.
+func TestRestlessSubscribers(t *testing.T) {
+	const subjects, rounds = 20, 300
+	srv, url := external(t, 0)
+	b, _, _ := begin(t, Options{External: []string{url}})
+	var coming sync.WaitGroup
+	for i := range subjects {
+		coming.Go(func() {
+			for range rounds {
+				sub, err := b.Subscribe("channel."+strconv.Itoa(i), func(string, []byte) {})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if i%2 == 0 {
+					runtime.Gosched()
+				}
+				sub.Unsubscribe()
+			}
+		})
+	}
+	coming.Wait()
+	stays, _ := bustest.Listen(t, b, "channel.0")
+	bustest.Eventually(t, "one subscription is left", func() bool {
+		if err := b.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return srv.NumSubscriptions() == 1
+	})
+	other, _, _ := begin(t, Options{External: []string{url}})
+	bustest.Link(t, other, stays)
+}
+
 // TestServerComesAndGoes starts the nodes before the external server, stops and
 // restarts it: nodes hear themselves all the time and each other when it is
 // there, and nothing is sent late.
