@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// maxFragments bounds the frames that one message may come in.
+const maxFragments = 128
+
+// violation is why a connection is closed, with the code of RFC 6455, section
+// 7.4.1.
+type violation struct {
+	code uint16
+	why  string
+	err  error
+}
+
+func (v *violation) Error() string { return v.why }
+func (v *violation) Unwrap() error { return v.err }
+
+func protocolError(why string) *violation {
+	return &violation{code: uint16(ws.StatusProtocolError), why: why, err: ErrProtocol}
+}
+
+// event is what a frame means to the connection.
+type event struct {
+	// op is opText or opBinary for a whole message, opClose, opPing, opPong, or
+	// opContinuation for nothing yet.
+	op      byte
+	payload []byte
+}
+
+// parser takes a client's frames apart (RFC 6455, section 5) and puts messages
+// together from fragments. Compression is never agreed on, so a message is as
+// large as what was sent.
+type parser struct {
+	max  int  // of a message in bytes
+	want byte // opText or opBinary
+
+	gathered  []byte
+	fragments int // of the message under way; 0: none is
+}
+
+// next takes one frame off the front of b, which it unmasks in place. n is how
+// many bytes that was; 0: there is no whole frame yet, need is how many bytes
+// there have to be.
+func (p *parser) next(b []byte) (ev event, n, need int, err *violation) {
+	if len(b) < 2 {
+		return ev, 0, 2, nil
+	}
+	op, fin := b[0]&0x0F, b[0]&finBit != 0
+	size, header := int(b[1]&0x7F), 2
+	switch size {
+	case 126:
+		header = 4
+	case 127:
+		header = 10
+	}
+	if err := p.allow(b, op, fin, size); err != nil {
+		return ev, 0, 0, err
+	}
+	if len(b) < header {
+		return ev, 0, header, nil
+	}
+	switch size {
+	case 126:
+		size = int(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		long := binary.BigEndian.Uint64(b[2:])
+		if long > uint64(p.max) { //nolint:gosec // a positive limit
+			return ev, 0, 0, p.tooLarge()
+		}
+		size = int(long) //nolint:gosec // at most p.max
+	}
+	if op < opClose && size+len(p.gathered) > p.max {
+		return ev, 0, 0, p.tooLarge()
+	}
+	whole := header + 4 + size
+	if len(b) < whole {
+		return ev, 0, whole, nil
+	}
+	payload := b[header+4 : whole]
+	ws.Cipher(payload, [4]byte(b[header:header+4]), 0)
+	ev, err = p.take(op, fin, payload)
+	return ev, whole, 0, err
+}
+
+// allow checks the first two bytes of a frame.
+func (p *parser) allow(b []byte, op byte, fin bool, size int) *violation {
+	switch {
+	case b[0]&0x70 != 0:
+		return protocolError("a reserved bit is set, and no extension was agreed on")
+	case b[1]&maskBit == 0:
+		return protocolError("a client's frames are masked")
+	case op >= opClose && (!fin || size > 125):
+		return protocolError("a control frame is whole and has at most 125 bytes")
+	}
+	switch op {
+	case opContinuation:
+		if p.fragments == 0 {
+			return protocolError("a continuation of nothing")
+		}
+	case opText, opBinary:
+		if p.fragments > 0 {
+			return protocolError("a new message inside another")
+		}
+		if op != p.want {
+			return &violation{uint16(ws.StatusUnsupportedData), "muster.v1.proto is sent in binary messages, muster.v1.json in text messages", ErrProtocol}
+		}
+	case opClose, opPing, opPong:
+	default:
+		return protocolError("an unknown opcode")
+	}
+	return nil
+}
+
+// take handles a whole, unmasked frame.
+func (p *parser) take(op byte, fin bool, payload []byte) (event, *violation) {
+	if op >= opClose {
+		return event{op, payload}, nil
+	}
+	if fin && p.fragments == 0 {
+		return p.message(payload)
+	}
+	if p.fragments++; p.fragments > maxFragments {
+		return event{}, &violation{uint16(ws.StatusPolicyViolation), "a message in too many fragments", ErrProtocol}
+	}
+	p.gathered = append(p.gathered, payload...)
+	if !fin {
+		return event{}, nil
+	}
+	whole := p.gathered
+	p.gathered, p.fragments = nil, 0
+	return p.message(whole)
+}
+
+func (p *parser) message(payload []byte) (event, *violation) {
+	if p.want == opText && !utf8.Valid(payload) {
+		return event{}, &violation{uint16(ws.StatusInvalidFramePayloadData), "a text message is UTF-8", ErrProtocol}
+	}
+	return event{p.want, payload}, nil
+}
+
+func (p *parser) tooLarge() *violation {
+	return &violation{uint16(ws.StatusMessageTooBig), "the message is too large", ErrTooLarge}
+}
+
+// goodbye reads the payload of a close frame and gives the code to answer with.
+func goodbye(payload []byte) uint16 {
+	switch {
+	case len(payload) == 0:
+		return 0
+	case len(payload) == 1:
+		return uint16(ws.StatusProtocolError)
+	}
+	code := ws.StatusCode(binary.BigEndian.Uint16(payload))
+	if ws.CheckCloseFrameData(code, "") != nil || !utf8.Valid(payload[2:]) {
+		return uint16(ws.StatusProtocolError)
+	}
+	return uint16(code)
+}
