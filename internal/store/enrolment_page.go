@@ -84,7 +84,7 @@ func fatesOf(c conn, id muster.GroupID, requester muster.AccountID, p enrol.Poli
 			int64(id), func(f *flags, _ row) { f.member = true },
 		},
 		{
-			"SELECT id, direct_add FROM account WHERE direct_add <> 1 AND id >= $1 AND id <= $2 AND $4 = $4 ORDER BY id LIMIT $3",
+			"SELECT id, direct_add FROM account WHERE direct_add <> 1 AND id >= $1 AND id <= $2 AND CAST($4 AS bigint) = 0 ORDER BY id LIMIT $3",
 			0, func(f *flags, r row) { f.directAdd = muster.DirectAdd(r.Int(1)) }, //nolint:gosec // small
 		},
 		{
