@@ -180,6 +180,27 @@ func TestServerComesAndGoes(t *testing.T) {
 	}
 }
 
+// TestNothingIsKeptForLater publishes before the bus runs: the other nodes must
+// not hear it afterwards.
+func TestNothingIsKeptForLater(t *testing.T) {
+	_, url := external(t, 0)
+	b, _, _ := begin(t, Options{External: []string{url}})
+	there, _ := bustest.Listen(t, b, "channel.1")
+	a, err := New(Options{External: []string{url}, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bustest.MustPublish(t, a, "channel.1", "early")
+	if n := a.Stats().Dropped; n != 1 {
+		t.Errorf("%d publications counted as dropped, want 1", n)
+	}
+	bustest.Start(t, a)
+	bustest.Link(t, a, there)
+	if got := there.Heard(t); len(got) != 0 {
+		t.Errorf("the other node hears %q", got)
+	}
+}
+
 // TestStalledNetwork freezes the connection without closing it: Publish and
 // Subscribe go on, and what the others miss is counted.
 func TestStalledNetwork(t *testing.T) {
