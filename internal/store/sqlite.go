@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -232,7 +233,7 @@ func (s *sqliteConn) forUpdate() string { return "" }
 // bind prepares (from the connection's cache) and binds $1, $2, ... by number,
 // wherever and however often they stand in the text.
 func (s *sqliteConn) bind(sql string, args []any) (*sqlite.Stmt, error) {
-	stmt, err := s.c.Prepare(sql)
+	stmt, err := s.c.Prepare(steady(sql))
 	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", sql, err)
 	}
@@ -244,6 +245,23 @@ func (s *sqliteConn) bind(sql string, args []any) (*sqlite.Stmt, error) {
 		bindSQLite(stmt, i, args[n-1])
 	}
 	return stmt, nil
+}
+
+// steadied keeps what steady made of the statements of this package.
+var steadied sync.Map // string -> string
+
+// steady puts a unary plus, which changes no value, in front of every parameter.
+// The planner looks at the values of bare parameters (of LIMIT, and of
+// comparisons that an index does not serve), and then makes a new plan whenever
+// another value is bound: 50 to 150 us instead of 2. The switch against it,
+// SQLITE_DBCONFIG_ENABLE_QPSG, is not within reach of the driver's interface.
+func steady(sql string) string {
+	if text, ok := steadied.Load(sql); ok {
+		return text.(string)
+	}
+	text := strings.ReplaceAll(sql, "$", "+$")
+	steadied.Store(sql, text)
+	return text
 }
 
 func bindSQLite(stmt *sqlite.Stmt, i int, v any) {
