@@ -141,7 +141,8 @@ func (f *Follower) once(ctx context.Context) error {
 		f.lost()
 		_ = l.Close() // it has ended, or ctx has
 	}()
-	if err := f.catchUp(ctx, l); err != nil {
+	s := &stream{Live: l}
+	if err := f.catchUp(ctx, s); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -150,16 +151,64 @@ func (f *Follower) once(ctx context.Context) error {
 	f.mu.Unlock()
 	f.event(nil)
 	for {
+		e, err := s.next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := f.take(ctx, s, e); err != nil {
+			return err
+		}
+	}
+}
+
+// stream is a connection's events with those that came during a Sync put by: a
+// reader that waits for room among the events could not bring the answer.
+type stream struct {
+	*Live
+	putBy []*musterv1.ServerFrame
+}
+
+// next gives the next event.
+func (s *stream) next(ctx context.Context) (*musterv1.ServerFrame, error) {
+	if len(s.putBy) > 0 {
+		e := s.putBy[0]
+		s.putBy = s.putBy[1:]
+		return e, nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case e, ok := <-s.Events():
+		if !ok {
+			return nil, s.Err()
+		}
+		return e, nil
+	}
+}
+
+// sync is Live.Sync that keeps taking events.
+func (s *stream) sync(ctx context.Context, r *musterv1.SyncRequest) (*musterv1.SyncResponse, error) {
+	type result struct {
+		f   *musterv1.ServerFrame
+		err error
+	}
+	got := make(chan result, 1)
+	frame := &musterv1.ClientFrame{Body: &musterv1.ClientFrame_Sync{Sync: r}}
+	if err := s.Go(ctx, frame, func(f *musterv1.ServerFrame, err error) { got <- result{f, err} }); err != nil {
+		return nil, err
+	}
+	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case e, ok := <-l.Events():
+			return nil, ctx.Err()
+		case a := <-got:
+			return a.f.GetSynced(), a.err
+		case e, ok := <-s.Events():
 			if !ok {
-				return l.Err()
+				a := <-got // the end of the connection answers everything
+				return a.f.GetSynced(), a.err
 			}
-			if err := f.take(ctx, l, e); err != nil {
-				return err
-			}
+			s.putBy = append(s.putBy, e)
 		}
 	}
 }
@@ -174,7 +223,7 @@ func (f *Follower) lost() {
 }
 
 // catchUp syncs until nothing is missing.
-func (f *Follower) catchUp(ctx context.Context, l *Live) error {
+func (f *Follower) catchUp(ctx context.Context, s *stream) error {
 	for {
 		r := &musterv1.SyncRequest{}
 		f.mu.Lock()
@@ -183,18 +232,18 @@ func (f *Follower) catchUp(ctx context.Context, l *Live) error {
 		for g, seq := range at {
 			r.Positions = append(r.Positions, &musterv1.SyncPosition{GroupId: g, Seq: seq})
 		}
-		s, err := l.Sync(ctx, r)
+		got, err := s.sync(ctx, r)
 		if err != nil {
 			return err
 		}
-		f.forget(s.GetGone())
-		for _, g := range s.GetGroups() {
+		f.forget(got.GetGone())
+		for _, g := range got.GetGroups() {
 			f.begin(g)
 			for _, m := range g.GetMessages() {
 				f.deliver(m)
 			}
 		}
-		if !s.GetMore() {
+		if !got.GetMore() {
 			return nil
 		}
 	}
@@ -242,21 +291,21 @@ func (f *Follower) event(e *musterv1.ServerFrame) {
 }
 
 // take handles one event.
-func (f *Follower) take(ctx context.Context, l *Live, e *musterv1.ServerFrame) error {
+func (f *Follower) take(ctx context.Context, s *stream, e *musterv1.ServerFrame) error {
 	switch b := e.GetBody().(type) {
 	case *musterv1.ServerFrame_GroupMessage:
 		if f.deliver(b.GroupMessage) {
-			return f.catchUp(ctx, l)
+			return f.catchUp(ctx, s)
 		}
 		return nil
 	case *musterv1.ServerFrame_GroupBehind:
-		return f.catchUp(ctx, l)
+		return f.catchUp(ctx, s)
 	case *musterv1.ServerFrame_MemberAdded:
 		mine := b.MemberAdded.GetMine()
 		f.begin(&musterv1.SyncedGroup{Mine: mine})
 		f.event(e)
 		if f.Position(muster.GroupID(mine.GetGroup().GetId())) < muster.Seq(mine.GetGroup().GetHead()) {
-			return f.catchUp(ctx, l)
+			return f.catchUp(ctx, s)
 		}
 		return nil
 	case *musterv1.ServerFrame_MemberRemoved:
