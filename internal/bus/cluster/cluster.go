@@ -35,9 +35,9 @@ const (
 	// inboxLength bounds what has come from NATS and is not on the local bus
 	// yet, over all subjects. Putting it there never waits.
 	inboxLength = 1 << 13
-	// stopTimeout is how long a stopping node waits for the network to take
-	// its last publications, beside the time that handlers and responders get.
-	stopTimeout = 3 * time.Second
+	// stopTimeout is how long a stopping node waits for the network, once
+	// before and once after its handlers and responders come to their end.
+	stopTimeout = 2 * time.Second
 )
 
 // Bus is the bus of one node of a cluster. See [bus.Bus] for the contract.
@@ -115,6 +115,11 @@ func (b *Bus) Flush(ctx context.Context) error {
 	if err := b.local.Flush(ctx); err != nil {
 		return err
 	}
+	return b.handOver(ctx)
+}
+
+// handOver waits until the server has taken what is in the outbox.
+func (b *Bus) handOver(ctx context.Context) error {
 	mark := b.out.mark()
 	if mark == nil {
 		return nil
@@ -191,12 +196,12 @@ func (b *Bus) connection() *nats.Conn {
 // Run implements [bus.Bus]. It returns an error when the embedded server cannot
 // start or when the connection is closed for good.
 func (b *Bus) Run(ctx context.Context) error {
-	var local, courier, receiver sync.WaitGroup
-	defer local.Wait()
+	var here, courier, receiver sync.WaitGroup
+	defer here.Wait()
 	localCtx, stopLocal := context.WithCancel(context.Background())
 	defer stopLocal()
 	var localErr error
-	local.Go(func() { localErr = b.local.Run(localCtx) })
+	here.Go(func() { localErr = b.local.Run(localCtx) })
 
 	closed := make(chan error, 1)
 	conn, disconnect, err := b.connect(ctx, closed)
@@ -217,24 +222,27 @@ func (b *Bus) Run(ctx context.Context) error {
 	// First requests of other nodes go elsewhere; then nothing new is taken
 	// here, and what is under way comes to its end; then the network gets what
 	// is left for it, if it can take it.
-	flushCtx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
 	b.out.endResponders()
-	if err := b.Flush(flushCtx); err != nil {
-		b.opts.Logger.Warn("bus: stopping without having handed over everything", "error", err)
-	}
+	b.tryFor(stopTimeout, b.handOver)
 	stopLocal()
-	local.Wait()
+	here.Wait()
 	close(stopReceiver)
 	receiver.Wait()
 	b.answering.Wait()
 	b.out.setOpen(false)
 	close(stopCourier)
 	courier.Wait()
-	if err := flush(flushCtx, conn); err != nil {
+	b.tryFor(stopTimeout, func(ctx context.Context) error { return flush(ctx, conn) })
+	return errors.Join(err, localErr)
+}
+
+// tryFor does a step of the stop that the network may not allow.
+func (b *Bus) tryFor(most time.Duration, step func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	if err := step(ctx); err != nil {
 		b.opts.Logger.Warn("bus: the network does not take the last publications", "error", err)
 	}
-	return errors.Join(err, localErr)
 }
 
 // courier writes what is in the outbox to the connection.
