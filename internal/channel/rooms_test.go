@@ -728,3 +728,67 @@ func checkRooms(t *rapid.T, rooms *channel.Rooms, r *rosters, h *hall, in map[ch
 		}
 	}
 }
+
+// TestRoomsTogether lets everything happen at the same time, for the race
+// detector, and looks at what is left: nobody is seated who is not connected,
+// and everybody who is seated is shown as the roster has them.
+func TestRoomsTogether(t *testing.T) {
+	t.Parallel()
+	const people, clients, rounds = 6, 3, 200
+	r, h := newRosters(1, 2), newHall()
+	rooms := channel.NewRooms(r, h, wall, channel.RoomLimits{AnnounceUpTo: 4})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg, run sync.WaitGroup
+	run.Go(func() { _ = rooms.Run(ctx) })
+	for p := range people {
+		account := muster.AccountID(p + 1)
+		for c := range clients {
+			id := channel.ClientID(100*p + c + 1)
+			wg.Go(func() {
+				for range rounds {
+					where := muster.ChannelID(1 + rand.IntN(2))
+					rooms.Connected(account, id)
+					_, err := rooms.Enter(ctx, account, id, where)
+					if err != nil && muster.ReasonOf(err) != "channel_busy" {
+						t.Error(err)
+					}
+					_, _ = rooms.Broadcast(ctx, account, id, where, "m", "text")
+					rooms.Typing(account, id, where)
+					switch rand.IntN(3) {
+					case 0:
+						rooms.Exit(id)
+					case 1:
+						rooms.Disconnected(id)
+					}
+				}
+			})
+		}
+		wg.Go(func() {
+			for range rounds {
+				where := muster.ChannelID(1 + rand.IntN(2))
+				level := muster.Level(rand.IntN(7))
+				rooms.Apply(r.set(where, channel.Person{Account: account, Level: level}, []string{"", "", "removed"}[rand.IntN(3)]))
+				_, _, _ = rooms.PresentPage(where, "", 10)
+			}
+		})
+	}
+	wg.Wait()
+	seated := 0
+	for id, s := range r.channels {
+		page, _, total := rooms.PresentPage(id, "", 100)
+		for _, p := range page {
+			if want := s.person(p.Account); p.Level != want.Level || !rooms.Online(p.Account) {
+				t.Errorf("present %+v, the roster has %+v", p, want)
+			}
+		}
+		count, here := rooms.People(id)
+		if seated += here; count != total || len(page) != total || len(h.seats[id]) != here {
+			t.Errorf("%d people, %d shown, %d clients, %d seats", count, len(page), here, len(h.seats[id]))
+		}
+	}
+	if rooms.Seated() != int64(seated) {
+		t.Errorf("%d seated, want %d", rooms.Seated(), seated)
+	}
+	cancel()
+	run.Wait()
+}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -433,5 +434,60 @@ func TestImportTwice(t *testing.T) {
 			t.Errorf("%d bad lines, %d told", r.Bad, len(r.BadLines))
 		}
 		checkCounts(t, tw, id)
+	})
+}
+
+// TestImportTogether lets two imports of the same people and single acts run at
+// the same time: the counts stay true and everybody has one entry.
+func TestImportTogether(t *testing.T) {
+	t.Parallel()
+	forEachStore(t, func(t *testing.T, s *Store) {
+		const people = 600
+		tw := newTown(t, s, people)
+		ctx, owner := t.Context(), addAccounts(t, s, "o", 1)[0]
+		id := tw.found(t, owner, channel.Settings{})
+		var wg sync.WaitGroup
+		for file := range 2 {
+			wg.Go(func() {
+				im, err := tw.Import(ctx, owner, id, channel.ImportOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for from := 0; from < people; from += 50 {
+					var lines []channel.ImportLine
+					for i := from; i < from+50; i++ {
+						lines = append(lines, channel.ImportLine{Line: int64(i), Account: fmt.Sprintf("p%03d", i), Level: muster.Level(1 + (i+file)%4)})
+					}
+					if err := im.Add(ctx, lines); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Go(func() {
+			for i, p := range tw.people {
+				var err error
+				switch i % 3 {
+				case 0:
+					_, err = tw.JoinRoster(ctx, p, id, "")
+				case 1:
+					err = tw.LeaveRoster(ctx, p, id)
+				case 2:
+					_, err = tw.SetLevel(ctx, owner, id, p, muster.Admin)
+				}
+				if err != nil {
+					t.Errorf("act %d: %v", i, err)
+				}
+			}
+		})
+		wg.Wait()
+		checkCounts(t, tw, id)
+		entries := tw.count(t, "SELECT count(DISTINCT entry) FROM channel_roster WHERE channel_id = $1", id)
+		rows := tw.count(t, "SELECT count(*) FROM channel_roster WHERE channel_id = $1", id)
+		if mark, n, err := tw.Mark(ctx, id); err != nil || entries != rows || n != rows || mark < rows {
+			t.Errorf("%d rows with %d entries, mark %d, %d people, %v", rows, entries, mark, n, err)
+		}
 	})
 }
