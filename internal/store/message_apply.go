@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -18,9 +19,12 @@ import (
 // When the applier begins a transaction: the larger, the fewer pages are written
 // for a message, and the more has to be held in memory and replayed after a crash.
 const (
-	applyMessages = 16 << 10
-	applyBytes    = 12 << 20
-	applyAfter    = 500 * time.Millisecond
+	applyMessages = 32 << 10
+	applyBytes    = 24 << 20
+	applyAfter    = time.Second
+	// applyAtMost bounds a transaction. Under load, what has come during one
+	// makes the next larger, and so cheaper for each message.
+	applyAtMost = 64 << 10
 	// applyRetry is the pause after log.db could not be written.
 	applyRetry = time.Second
 )
@@ -85,7 +89,7 @@ func (l *sqliteLog) urgent() bool {
 // applySome moves the oldest part of the tail into log.db. On an error nothing
 // has changed, and the next call tries the same again.
 func (l *sqliteLog) applySome(ctx context.Context) error {
-	runs := l.tail.take(applyMessages)
+	runs := l.tail.take(applyAtMost)
 	if len(runs) == 0 {
 		l.noteApplied(l.applied, nil)
 		return nil
@@ -154,6 +158,7 @@ func (l *sqliteLog) apply(ctx context.Context, runs []run, last journal.Position
 					l.tail.inserted.Add(cost + w.held)
 					w.held = 0
 					l.letIn()
+					runtime.Gosched() // or the writer, back from its sync, waits for a whole time slice
 				} else {
 					w.held += cost
 				}

@@ -23,6 +23,10 @@ const (
 	journalDir = "journal"
 )
 
+// logCheckpointEvery is log.db's sqliteFile.pause: every group's last page is
+// written again by each transaction of the applier.
+const logCheckpointEvery = 2 * time.Second
+
 // sqliteLog is the message log of an SQLite store.
 //
 // A message goes through four hands. The sender's goroutine checks the
@@ -85,6 +89,7 @@ func openSQLiteLog(ctx context.Context, s *Store, opt Options) (*sqliteLog, erro
 	if err != nil {
 		return nil, err
 	}
+	db.pause = logCheckpointEvery
 	l := &sqliteLog{
 		store: s, db: db, tail: newLogTail(), queue: newSendQueue(), words: newFirstWords(s),
 		room: make(chan struct{}, 1), due: make(chan struct{}, 1),
