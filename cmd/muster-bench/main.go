@@ -1,0 +1,120 @@
+// Command muster-bench measures Muster on this machine and prints one JSON
+// object for each measurement, a line each. docs/benchmarks.md explains the
+// figures and shows what they were.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"muster/internal/bench"
+)
+
+type cli struct {
+	Dir      string `help:"Directory for the data, on the disk to be measured; default: a temporary one." type:"path"`
+	Postgres string `help:"PostgreSQL to measure instead of SQLite: a connection URL to an empty database."`
+	Runs     int    `help:"How often each measurement is made; medians are reported." default:"3"`
+
+	CPUProfile string `help:"Write a CPU profile to this file." type:"path"`
+
+	Send    sendCmd    `cmd:"" help:"Durable sends through the store."`
+	Offline offlineCmd `cmd:"" help:"Sends into a group with many offline members beside those into a small one."`
+	Enrol   enrolCmd   `cmd:"" help:"An enrolment of a whole roster while messages go on."`
+	Return  returnCmd  `cmd:"" help:"Members with many groups come back and read, through the store."`
+}
+
+func (c *cli) place() bench.Place { return bench.Place{Dir: c.Dir, Postgres: c.Postgres} }
+
+type sendCmd struct {
+	Senders  []int         `help:"How many senders at once, one measurement each." default:"1,16,256,4096"`
+	Groups   int           `help:"Groups to send into." default:"1000"`
+	Text     int           `help:"Bytes of a message's text." default:"256"`
+	Duration time.Duration `help:"How long each run takes." default:"4s"`
+}
+
+// Run measures.
+func (s *sendCmd) Run(ctx context.Context, c *cli) error {
+	return bench.Send(ctx, bench.SendOptions{Place: c.place(), Senders: s.Senders, Groups: s.Groups, Text: s.Text, Duration: s.Duration, Runs: c.Runs},
+		func(f bench.SendFigures) { show(f) })
+}
+
+type offlineCmd struct {
+	Large    int           `help:"Members of the large group." default:"1000000"`
+	Small    int           `help:"Members of the small group." default:"100"`
+	Duration time.Duration `help:"How long each half of a pair takes." default:"3s"`
+}
+
+// Run measures.
+func (o *offlineCmd) Run(ctx context.Context, c *cli) error {
+	f, err := bench.Offline(ctx, c.place(), o.Large, o.Small, c.Runs, o.Duration)
+	show(f)
+	return err
+}
+
+type enrolCmd struct {
+	Roster int `help:"People on the roster." default:"1000000"`
+	Rate   int `help:"Messages a second that go on meanwhile." default:"1000"`
+	Groups int `help:"Groups that they go into." default:"100"`
+}
+
+// Run measures.
+func (e *enrolCmd) Run(ctx context.Context, c *cli) error {
+	f, err := bench.Enrol(ctx, bench.EnrolOptions{Place: c.place(), Roster: e.Roster, Rate: e.Rate, Groups: e.Groups, Runs: c.Runs})
+	show(f)
+	return err
+}
+
+type returnCmd struct {
+	Members  int `help:"Members who come back." default:"10000"`
+	Groups   int `help:"Groups of each." default:"50"`
+	Tails    int `help:"Groups of which each reads the newest messages." default:"5"`
+	Messages int `help:"How many messages that is." default:"20"`
+}
+
+// Run measures.
+func (r *returnCmd) Run(ctx context.Context, c *cli) error {
+	f, err := bench.Returns(ctx, c.place(), r.Members, r.Groups, r.Tails, r.Messages, c.Runs)
+	show(f)
+	return err
+}
+
+// show prints figures as one line of JSON.
+func show(figures any) {
+	if err := json.NewEncoder(os.Stdout).Encode(figures); err != nil {
+		fmt.Fprintln(os.Stderr, "muster-bench:", err)
+	}
+}
+
+// profiled runs fn and writes a CPU profile of it, if a file is named.
+func profiled(path string, fn func() error) error {
+	if path == "" {
+		return fn()
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	err = fn()
+	pprof.StopCPUProfile()
+	return errors.Join(err, f.Close())
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, kong.Name("muster-bench"), kong.Description("Measures Muster on this machine; prints JSON."), kong.BindTo(ctx, (*context.Context)(nil)))
+	k.FatalIfErrorf(profiled(c.CPUProfile, func() error { return k.Run(&c) }))
+}
