@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -26,22 +27,26 @@ func FuzzCheckSubject(f *testing.F) {
 
 // TestErrors holds the errors to what callers, and the protocols, make of them.
 func TestErrors(t *testing.T) {
-	all := map[error]muster.Code{
-		bus.ErrSubject:     muster.CodeInvalidArgument,
-		bus.ErrTooLarge:    muster.CodeInvalidArgument,
-		bus.ErrClosed:      muster.CodeUnavailable,
-		bus.ErrNoResponder: muster.CodeUnavailable,
-		bus.ErrBusy:        muster.CodeUnavailable,
+	all := []struct {
+		err  error
+		code muster.Code
+	}{
+		{bus.ErrSubject, muster.CodeInvalidArgument},
+		{bus.ErrTooLarge, muster.CodeInvalidArgument},
+		{bus.ErrClosed, muster.CodeUnavailable},
+		{bus.ErrNoResponder, muster.CodeUnavailable},
+		{bus.ErrBusy, muster.CodeUnavailable},
 	}
 	reasons := make(map[string]bool)
-	for err, code := range all {
+	for i, test := range all {
+		err, code := fmt.Errorf("wrapped: %w", test.err), test.code
 		if got := muster.CodeOf(err); got != code {
 			t.Errorf("%v: code %v, want %v", err, got, code)
 		}
 		reasons[muster.ReasonOf(err)] = true
-		for other := range all {
-			if errors.Is(err, other) != (err == other) {
-				t.Errorf("%q is %q", err, other)
+		for k, other := range all {
+			if errors.Is(err, other.err) != (i == k) {
+				t.Errorf("%q is %q", err, other.err)
 			}
 		}
 	}

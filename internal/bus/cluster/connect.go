@@ -66,7 +66,7 @@ func (b *Bus) connect(ctx context.Context, closed chan<- error) (conn *nats.Conn
 
 // connectOptions are those of the connection to either kind of server.
 func (b *Bus) connectOptions(closed chan<- error) (nats.Options, error) {
-	log := b.opts.Logger.With("part", "nats")
+	log := b.opts.Logger
 	opts := nats.GetDefaultOptions()
 	opts.Name = b.opts.Node
 	opts.NoEcho = true // this node hears itself directly
@@ -96,22 +96,22 @@ func (b *Bus) connectOptions(closed chan<- error) (nats.Options, error) {
 	ready := sync.OnceFunc(func() { close(b.ready) })
 	opts.ConnectedCB = func(conn *nats.Conn) {
 		if most := conn.MaxPayload(); most < bus.MaxPayload+headroom {
-			log.Warn("the NATS server takes smaller messages than it should", "max_payload", most, "wanted", bus.MaxPayload+headroom)
+			log.Warn("bus: the NATS server takes smaller messages than it should", "max_payload", most, "wanted", bus.MaxPayload+headroom)
 		}
 		ready()
 	}
-	opts.ReconnectedCB = func(conn *nats.Conn) { log.Info("reconnected", "server", conn.ConnectedServerName()) }
+	opts.ReconnectedCB = func(conn *nats.Conn) { log.Info("bus: reconnected", "server", conn.ConnectedServerName()) }
 	opts.DisconnectedErrCB = func(conn *nats.Conn, err error) {
 		if !conn.IsClosed() {
-			log.Warn("disconnected, trying again", "error", err)
+			log.Warn("bus: disconnected, trying again", "error", err)
 		}
 	}
 	opts.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		if sub != nil {
-			log.Warn("publications of other nodes are dropped", "subject", sub.Subject, "error", err)
+			log.Warn("bus: publications of other nodes are dropped", "subject", sub.Subject, "error", err)
 			return
 		}
-		log.Warn("the connection reports an error", "error", err)
+		log.Warn("bus: the connection reports an error", "error", err)
 	}
 	opts.ClosedCB = func(conn *nats.Conn) {
 		err := conn.LastError()

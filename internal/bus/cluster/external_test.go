@@ -346,5 +346,9 @@ func freePort(t *testing.T) int {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	_, port, err := splitAddr(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }

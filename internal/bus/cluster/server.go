@@ -139,7 +139,7 @@ var _ server.Logger = (*serverLog)(nil)
 
 func (l *serverLog) write(level slog.Level, format string, args []any) {
 	if ctx := context.Background(); l.to.Enabled(ctx, level) {
-		l.to.Log(ctx, level, fmt.Sprintf(format, args...), "part", "nats")
+		l.to.Log(ctx, level, "bus: the NATS server reports", "line", fmt.Sprintf(format, args...))
 	}
 }
 
