@@ -44,8 +44,9 @@ func NewDomain(cfg config.Config, s *store.Store, out Outside, clock muster.Cloc
 		Argon2:          account.Argon2{MemoryKiB: uint32(cfg.Accounts.Argon2Memory / 1024), Time: uint32(cfg.Accounts.Argon2Time)}, //nolint:gosec // bounded by config
 		HashConcurrency: cfg.Accounts.HashConcurrency,
 		LoginWindow:     cfg.Accounts.LoginWindow, AttemptsPerAccount: cfg.Accounts.LoginAttemptsPerAccount,
-		AttemptsPerAddress: cfg.Accounts.LoginAttemptsPerAddress,
-		Shared:             !cfg.Database.SQLite(),
+		AttemptsPerAddress: cfg.Accounts.LoginAttemptsPerAddress, ClaimLifetime: cfg.Accounts.ClaimLifetime,
+		RegistrationsPerAddress: cfg.Accounts.RegistrationsPerAddress,
+		Shared:                  !cfg.Database.SQLite(),
 	})
 	d.Rooms = channel.NewRooms(s.Channels(), out, clock, channel.RoomLimits{
 		TextBytes: cfg.Channels.MaxText, AnnounceUpTo: cfg.Channels.AnnouncePeopleLimit,
