@@ -235,7 +235,7 @@ func (s *Service) UpdateChannel(ctx context.Context, acting muster.AccountID, ch
 		if err != nil || settings == st.Channel.Settings {
 			return Effect{}, err
 		}
-		return Effect{Settings: &settings, Action: "channel.update", Detail: settings.String()}, nil
+		return Effect{Settings: &settings, Action: "channel.update", Detail: settings.Summary()}, nil
 	})
 	if err != nil {
 		return View{}, err
@@ -246,8 +246,8 @@ func (s *Service) UpdateChannel(ctx context.Context, acting muster.AccountID, ch
 	return s.view(o.Channel, o.Before.Actor.Level), nil
 }
 
-// String tells the settings in a line, for the audit log.
-func (st Settings) String() string {
+// Summary tells the settings in a line, for the audit log.
+func (st Settings) Summary() string {
 	return "name=" + st.Name + " join_policy=" + st.JoinPolicy.String() + " speak_level=" + st.SpeakLevel.String() + " slow_mode=" + st.SlowMode.String()
 }
 

@@ -145,7 +145,7 @@ func (cs Channels) CreateChannel(ctx context.Context, ch channel.Channel, owner 
 		if err := addLevelCount(c, made.ID, muster.Owner, 1); err != nil {
 			return err
 		}
-		return cs.s.audit(c, owner, "channel.create", channelObject(made.ID), made.Settings.String())
+		return cs.s.audit(c, owner, "channel.create", channelObject(made.ID), made.Summary())
 	})
 	return made, err
 }

@@ -445,7 +445,8 @@ func TestLastOwnerTogether(t *testing.T) {
 func checkCounts(t interface {
 	Context() context.Context
 	Fatalf(string, ...any)
-}, tw *town, id muster.ChannelID) {
+}, tw *town, id muster.ChannelID,
+) {
 	var ch channel.Channel
 	stored := map[muster.Level]int64{}
 	real := map[muster.Level]int64{}

@@ -264,8 +264,13 @@ func (cs Channels) RosterPage(ctx context.Context, id muster.ChannelID, after mu
 
 // seatColumns are those of a bulk insert into channel_roster.
 var seatColumns = []column{
-	{"channel_id", intColumn}, {"account_id", intColumn}, {"level", intColumn}, {"nickname", textColumn},
-	{"nick_key", textColumn}, {"entry", intColumn}, {"joined_ms", intColumn},
+	{"channel_id", intColumn},
+	{"account_id", intColumn},
+	{"level", intColumn},
+	{"nickname", textColumn},
+	{"nick_key", textColumn},
+	{"entry", intColumn},
+	{"joined_ms", intColumn},
 }
 
 // ImportBatch implements channel.Store.
