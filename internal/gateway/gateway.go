@@ -1,0 +1,268 @@
+// Package gateway is the live socket: GET /live, a WebSocket whose frames are
+// messages of proto/muster/v1/live.proto. It signs clients in, hands their
+// frames to the domain services, and brings what happens to everybody who is
+// online here: channel messages to who is in the room, group messages to the
+// members, enrolments' progress and invitations to the people concerned.
+//
+// The package moves nothing by itself: sockets, queues and fan-out are an
+// [engine.Engine]'s. It keeps for each group with somebody online here the last
+// seq that was delivered, so that what the bus loses or turns around is read from
+// the log first: a connection's pushes have no gaps. DESIGN.md beside this file
+// explains it, docs/protocol.md is for the authors of clients.
+//
+// Limits: one message to the server is at most Options.MaxFrame bytes, a
+// connection has at most Options.InFlight frames under way, and waits at most
+// for Options.WriteQueue bytes of pushes. Everything that grows has a bound.
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"muster"
+	"muster/internal/gateway/engine"
+	"muster/internal/wire"
+)
+
+// Options are what a Gateway is made of. Bus, Clock and Log are needed; the zero
+// value of the others is their default.
+type Options struct {
+	Bus Bus
+	// Shared says that the bus reaches other nodes.
+	Shared bool
+	Clock  muster.Clock
+	Log    *slog.Logger
+	// Engine moves the frames; nil: engine.NewThreads with the options below.
+	Engine engine.Engine
+
+	// Origins are those of web pages that may connect, beside the server's own
+	// ("https://chat.example.org").
+	Origins []string
+	// MaxFrame bounds a client's frame in bytes; 64 KiB.
+	MaxFrame int
+	// MessagesPerSecond and Burst bound the frames of one connection; 20, 100.
+	MessagesPerSecond float64
+	Burst             int
+	// HelloTimeout is how long a connection may take to say who it is; 5 s.
+	HelloTimeout time.Duration
+	// IdlePing is the silence after which a client is pinged; 30 s.
+	IdlePing time.Duration
+	// WriteQueue bounds the pushes that wait for one slow client; 256 KiB.
+	WriteQueue int
+	// HandshakesPerSecond bounds new connections; 0: no bound.
+	HandshakesPerSecond int
+	// InFlight bounds the frames of one connection that are being worked on;
+	// then no more are read. 64.
+	InFlight int
+	// PerAccount bounds the connections of one account; 100.
+	PerAccount int
+	// MaxGroupText and MaxChannelText are told to clients, in bytes.
+	MaxGroupText, MaxChannelText int
+	// SweepEvery is how often what the bus may have lost is looked for; 500 ms.
+	SweepEvery time.Duration
+	// StopGrace is how long frames under way may take when the server stops; 3 s.
+	StopGrace time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	setDefault(&o.MaxFrame, 64<<10)
+	setDefault(&o.MessagesPerSecond, 20)
+	setDefault(&o.Burst, 100)
+	setDefault(&o.HelloTimeout, 5*time.Second)
+	setDefault(&o.IdlePing, 30*time.Second)
+	setDefault(&o.WriteQueue, 256<<10)
+	setDefault(&o.InFlight, 64)
+	setDefault(&o.PerAccount, 100)
+	setDefault(&o.MaxGroupText, 16<<10)
+	setDefault(&o.MaxChannelText, 4096)
+	setDefault(&o.SweepEvery, 500*time.Millisecond)
+	setDefault(&o.StopGrace, 3*time.Second)
+	if o.Engine == nil {
+		o.Engine = engine.NewThreads(engine.Options{
+			JSON: wire.FramesJSON, MaxMessage: o.MaxFrame, Queue: o.WriteQueue, Idle: o.IdlePing,
+		})
+	}
+	return o
+}
+
+func setDefault[T int | float64 | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Gateway serves the live socket; it is an http.Handler. Safe for concurrent
+// use.
+type Gateway struct {
+	opt    Options
+	svc    Services
+	engine engine.Engine
+	events *Events
+	// node tells this process's publications on the bus from others'.
+	node uint64
+
+	handshakes *rate.Limiter // nil: no bound
+	origins    map[string]bool
+	stopping   atomic.Bool
+
+	dir      directory
+	groups   groupTable
+	rooms    roomTable
+	outbox   outbox
+	settlers [settlerCount]settler
+	news     newsroom
+
+	// life ends with the gateway; domain calls of clients run under it.
+	life context.Context
+	end  context.CancelFunc
+	// tasks are goroutines that Run waits for; none begins once it has ended.
+	tasks    sync.WaitGroup
+	tasksMu  sync.RWMutex
+	ended    bool
+	inFlight atomic.Int64
+	// syncs bounds the answers to sync and history that are being made.
+	syncs chan struct{}
+
+	sent, said atomic.Uint64
+}
+
+// maxSyncs is how many answers to sync and history are made at a time.
+const maxSyncs = 16
+
+// New makes a Gateway that takes nobody in before Use and Run. Its Events can be
+// used at once.
+func New(opt Options) *Gateway {
+	g := &Gateway{opt: opt.withDefaults(), node: rand.Uint64(), syncs: make(chan struct{}, maxSyncs)}
+	g.engine = g.opt.Engine
+	g.events = &Events{g}
+	g.life, g.end = context.WithCancel(context.Background())
+	if n := g.opt.HandshakesPerSecond; n > 0 {
+		g.handshakes = rate.NewLimiter(rate.Limit(n), n)
+	}
+	g.origins = make(map[string]bool, len(opt.Origins))
+	for _, o := range opt.Origins {
+		g.origins[canonicalOrigin(o)] = true
+	}
+	g.dir.init()
+	g.groups.init(g)
+	g.rooms.init(g)
+	g.outbox.init(g)
+	for i := range g.settlers {
+		g.settlers[i].init(g)
+	}
+	g.news.init(g)
+	g.stopping.Store(true) // until Run
+	return g
+}
+
+// Use gives the gateway the services behind it. It is called once, before Run:
+// the services are told of the gateway first, because it is their Events.
+func (g *Gateway) Use(svc Services) { g.svc = svc }
+
+// Events is what tells the gateway what happened.
+func (g *Gateway) Events() *Events { return g.events }
+
+// Stats are figures of one moment; those after People count since the start.
+type Stats struct {
+	// Connections are those that have said who they are.
+	Connections int
+	// People are their accounts.
+	People int
+	// Sent and Said are group and channel messages taken from clients here.
+	Sent, Said uint64
+	// Engine is what the engine counts.
+	Engine engine.Stats
+}
+
+// Stats tells figures.
+func (g *Gateway) Stats() Stats {
+	conns, people := g.dir.count()
+	return Stats{Connections: conns, People: people, Sent: g.sent.Load(), Said: g.said.Load(), Engine: g.engine.Stats()}
+}
+
+// Run serves until ctx ends. Then it stops in two steps: it takes no more
+// connections and frames and lets those under way come to their end, tells every
+// client to come back a little later, each at another moment, and closes. It is
+// called once.
+func (g *Gateway) Run(ctx context.Context) error {
+	sub, err := g.opt.Bus.Subscribe(peopleSubject, g.hearPeople)
+	if err != nil {
+		return err
+	}
+	defer sub()
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	work, ctxWork := errgroup.WithContext(inner)
+	work.Go(func() error { return g.engine.Run(ctxWork) })
+	work.Go(func() error { return g.outbox.run(ctxWork) })
+	work.Go(func() error { return g.news.run(ctxWork) })
+	work.Go(func() error { return g.sweep(ctxWork) })
+	for i := range g.settlers {
+		work.Go(func() error { return g.settlers[i].run(ctxWork) })
+	}
+	g.stopping.Store(false)
+	select {
+	case <-ctx.Done():
+		g.sayGoodbye()
+	case <-ctxWork.Done():
+		g.stopping.Store(true)
+	}
+	stop()
+	err = work.Wait()
+	g.end()
+	g.tasksMu.Lock()
+	g.ended = true
+	g.tasksMu.Unlock()
+	g.tasks.Wait()
+	return err
+}
+
+// spawn runs fn beside; false: the gateway has ended, and fn is not run.
+func (g *Gateway) spawn(fn func()) bool {
+	g.tasksMu.RLock()
+	defer g.tasksMu.RUnlock()
+	if g.ended {
+		return false
+	}
+	g.tasks.Go(fn)
+	return true
+}
+
+// returnAfter and returnWithin spread the return of the clients of a server that
+// restarts.
+const (
+	returnAfter  = 500 * time.Millisecond
+	returnWithin = 3 * time.Second
+)
+
+// sayGoodbye is the first step of the stop.
+func (g *Gateway) sayGoodbye() {
+	g.stopping.Store(true)
+	deadline := time.After(g.opt.StopGrace)
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
+	for late := false; g.inFlight.Load() > 0 && !late; {
+		select {
+		case <-deadline:
+			late = true
+		case <-pause.C:
+		}
+	}
+	for _, s := range g.dir.all() {
+		s.close(closeRestart, returnAfter+rand.N(returnWithin))
+	}
+	for g.engine.Stats().Connections > 0 {
+		select {
+		case <-deadline:
+			return
+		case <-pause.C:
+		}
+	}
+}
