@@ -189,6 +189,9 @@ func (s *Service) IssueSession(ctx context.Context, acting muster.AccountID, nam
 	return SignIn{Account: acct, Session: session.Session, Token: token}, nil
 }
 
+// maxObject is the longest name of an object in the audit log, in bytes.
+const maxObject = 64
+
 // ListAudit pages through the audit log, the newest first, about one object
 // ("group:123") or all; for server administrators.
 func (s *Service) ListAudit(ctx context.Context, acting muster.AccountID, object string, page Page) ([]Audit, string, error) {
@@ -198,6 +201,11 @@ func (s *Service) ListAudit(ctx context.Context, acting muster.AccountID, object
 	before, err := idToken(page.Token)
 	if err != nil {
 		return nil, "", err
+	}
+	if object != "" {
+		if object, err = muster.ParseText("object", object, maxObject); err != nil {
+			return nil, "", err
+		}
 	}
 	list, err := s.store.ListAudit(ctx, object, before, page.size()+1)
 	if err != nil {

@@ -76,6 +76,7 @@ func TestSetAccountByRole(t *testing.T) {
 		{"no such role", "owner", "user", to(9), "invalid_server_role"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
 			w := newCourt(t)
 			w.id["unknown"] = 4242
 			before, _ := w.GetAccount(t.Context(), account.Operator, w.id[c.who])

@@ -25,8 +25,11 @@ func (s *Service) Login(ctx context.Context, name, password string, client Clien
 	if len(password) > maxPassword {
 		return SignIn{}, muster.Invalid("password", "has more than %d bytes", maxPassword)
 	}
-	name = strings.ToLower(strings.TrimSpace(name))
-	acct, hash, err := s.store.Credentials(ctx, name)
+	stored, err := muster.ParseAccountName(name)
+	if err != nil {
+		stored = "" // nobody's name
+	}
+	acct, hash, err := s.store.Credentials(ctx, stored)
 	if err != nil && muster.CodeOf(err) != muster.CodeNotFound {
 		return SignIn{}, err
 	}
@@ -34,7 +37,7 @@ func (s *Service) Login(ctx context.Context, name, password string, client Clien
 	if err != nil {
 		return SignIn{}, err
 	}
-	attempt := s.loginAttempt(name, client, known)
+	attempt := s.loginAttempt(strings.ToLower(strings.TrimSpace(name)), client, known)
 	if err := s.take(ctx, attempt); err != nil {
 		return SignIn{}, err
 	}

@@ -64,6 +64,7 @@ type world struct {
 	*account.Service
 	t     testing.TB
 	dir   string
+	url   string // of PostgreSQL; "" is SQLite in dir
 	clock muster.Clock
 	ended *endings
 	store *store.Store
@@ -73,7 +74,12 @@ type world struct {
 
 func newWorld(t testing.TB, clock muster.Clock, change func(*account.Options)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), clock: clock, ended: &endings{}}
+	return newWorldAt(t, "", clock, change)
+}
+
+func newWorldAt(t testing.TB, url string, clock muster.Clock, change func(*account.Options)) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), url: url, clock: clock, ended: &endings{}}
 	w.opt = account.Options{Clock: clock, Events: w.ended, Argon2: fast, HashQueue: 1000}
 	if change != nil {
 		change(&w.opt)
@@ -85,7 +91,7 @@ func newWorld(t testing.TB, clock muster.Clock, change func(*account.Options)) *
 func (w *world) start() {
 	w.t.Helper()
 	ids := muster.NewIDs(w.clock)
-	s, err := store.Open(w.t.Context(), store.Options{Dir: w.dir, Clock: w.clock, IDs: ids})
+	s, err := store.Open(w.t.Context(), store.Options{Dir: w.dir, URL: w.url, Clock: w.clock, IDs: ids})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"muster"
 	"muster/internal/account"
+	"muster/internal/pgtest"
 )
 
 func TestSignInAndOut(t *testing.T) {
@@ -432,5 +433,41 @@ func TestExpiredSessionsEnd(t *testing.T) {
 	account.Tidy(t.Context(), w.Service)
 	if !w.ended.has(anna.Session.ID) || w.ended.has(later.Session.ID) {
 		t.Errorf("told %v", w.ended.ids)
+	}
+}
+
+// TestOddTexts: what a client can send, however odd, is a mistake of the client
+// and not an error inside; PostgreSQL takes neither NUL nor broken UTF-8.
+func TestOddTexts(t *testing.T) {
+	for name, url := range map[string]func(testing.TB) string{"sqlite": func(testing.TB) string { return "" }, "postgres": pgtest.URL} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldAt(t, url(t), newHands(), func(o *account.Options) { o.AttemptsPerAddress = 1000 })
+			ctx := t.Context()
+			ada := w.own("ada")
+			for _, odd := range []string{"\x00", "a\x00b", "\xff\xfe", "ann\xc3", strings.Repeat("x", 64), "'; --", "%", "\u202e", "\n"} {
+				in, err := w.Login(ctx, "ada", goodPassword, account.Client{Device: odd})
+				if err != nil || !w.in(in.Token) {
+					t.Errorf("device %q: %v", odd, err)
+				}
+				calls := map[string]error{}
+				_, calls["Login name"] = w.Login(ctx, odd, goodPassword, from("192.0.2.1"))
+				_, calls["Login password"] = w.Login(ctx, "ada", odd, account.Client{Address: from("192.0.2.1").Address, Device: odd})
+				_, calls["Register"] = w.Register(ctx, account.Registration{Name: odd, Password: odd, Nickname: odd, Language: odd, Token: odd})
+				_, calls["nickname"] = w.Register(ctx, account.Registration{Name: "ada", Password: goodPassword, Nickname: odd})
+				_, calls["UpdateProfile"] = w.UpdateProfile(ctx, ada.Account.ID, account.Profile{About: &odd})
+				_, _, calls["FindAccounts"] = w.FindAccounts(ctx, ada.Account.ID, odd, account.Page{})
+				_, _, calls["page"] = w.FindAccounts(ctx, ada.Account.ID, "a", account.Page{Token: odd})
+				_, _, calls["ListAudit"] = w.ListAudit(ctx, ada.Account.ID, odd, account.Page{Token: odd})
+				_, _, calls["ListAudit object"] = w.ListAudit(ctx, ada.Account.ID, odd, account.Page{})
+				_, calls["IssueSession"] = w.IssueSession(ctx, account.Operator, odd, odd)
+				_, calls["ResolveNames"] = w.ResolveNames(ctx, []string{odd})
+				_, _, calls["Authenticate"] = w.Authenticate(ctx, "mst_"+strings.Repeat(odd, 43)[:43])
+				for call, err := range calls {
+					if err != nil && muster.CodeOf(err) == muster.CodeInternal {
+						t.Errorf("%s with %q: %v", call, odd, err)
+					}
+				}
+			}
+		})
 	}
 }

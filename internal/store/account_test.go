@@ -197,6 +197,48 @@ func TestStaleSignIn(t *testing.T) {
 	})
 }
 
+// TestSignInAgainstSuspension is the same at the same time: whichever comes first,
+// a suspended account has no session.
+func TestSignInAgainstSuspension(t *testing.T) {
+	t.Parallel()
+	forEachStore(t, func(t *testing.T, s *Store) {
+		ctx, acc := t.Context(), s.Accounts()
+		ann := person(t, s, "ann", account.ServerUser)
+		now := muster.FromMillis(s.now())
+		suspend := func(on bool) error {
+			_, _, err := acc.SetAccount(ctx, account.Change{Actor: account.Operator, ID: ann.ID, Suspended: &on}, allow)
+			return err
+		}
+		for range 30 {
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					n := account.StoredSession{Session: account.Session{
+						ID: muster.SessionID(s.ids.Next()), Account: ann.ID, Created: now, Seen: now, Expires: now.Add(time.Hour),
+					}}
+					copy(n.Hash[:], fmt.Sprint("hash ", n.ID))
+					err := acc.OpenSession(ctx, account.Opening{Session: n, Verified: "hash of ann"})
+					if err != nil && muster.ReasonOf(err) != "suspended" {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Go(func() {
+				if err := suspend(true); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
+			if list, err := acc.Sessions(ctx, ann.ID, now, 10); len(list) != 0 || err != nil {
+				t.Fatalf("a suspended account has %d sessions, %v", len(list), err)
+			}
+			if err := suspend(false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func allow(account.Account, account.Account, int) error { return nil }
 
 // TestAttemptsInParallel: however many try at the same time, exactly as many as
