@@ -13,7 +13,7 @@ import (
 // with log.db filled behind it (message_sqlite.go), on PostgreSQL a table
 // (message_postgres.go).
 type messageLog interface {
-	group.Log
+	group.AsyncLog
 	// run does the background work until ctx ends.
 	run(ctx context.Context) error
 	// healthy tells why no message can be written, nil if they can.

@@ -119,14 +119,8 @@ func (l *pgLog) tell(ms []group.Message) {
 
 // Append implements group.Log.
 func (l *pgLog) Append(ctx context.Context, d group.Draft) (group.Receipt, error) {
-	if err := checkDraft(&d); err != nil {
-		return group.Receipt{}, err
-	}
-	e := &entry{Message: group.Message{Draft: d}, rec: appendBody(nil, &d)}
-	p := &pending{entry: e, size: e.cost(), queued: stopwatch(), done: make(chan outcome, 1)}
-	const spread = 0x9E3779B97F4A7C15                        // 2^64 / golden ratio
-	shard := &l.shards[uint64(d.Group)*spread>>32%pgWriters] //nolint:gosec // a hash
-	if err := shard.queue.put(p); err != nil {
+	p := &pending{done: make(chan outcome, 1)}
+	if err := l.enqueue(p, &d); err != nil {
 		return group.Receipt{}, err
 	}
 	select {
@@ -135,6 +129,25 @@ func (l *pgLog) Append(ctx context.Context, d group.Draft) (group.Receipt, error
 	case <-ctx.Done():
 		return group.Receipt{}, ctx.Err()
 	}
+}
+
+// AppendAsync implements group.AsyncLog.
+func (l *pgLog) AppendAsync(_ context.Context, d group.Draft, done func(group.Receipt, error)) {
+	p := &pending{then: func(o outcome) { done(o.receipt, o.err) }}
+	if err := l.enqueue(p, &d); err != nil {
+		done(group.Receipt{}, err)
+	}
+}
+
+// enqueue hands a message to its group's writer.
+func (l *pgLog) enqueue(p *pending, d *group.Draft) error {
+	if err := checkDraft(d); err != nil {
+		return err
+	}
+	p.entry = &entry{Message: group.Message{Draft: *d}, rec: appendBody(nil, d)}
+	p.size, p.queued = p.entry.cost(), stopwatch()
+	const spread = 0x9E3779B97F4A7C15                                  // 2^64 / golden ratio
+	return l.shards[uint64(d.Group)*spread>>32%pgWriters].queue.put(p) //nolint:gosec // a hash
 }
 
 // Head implements group.Log.

@@ -62,6 +62,9 @@ type sqliteLog struct {
 	writeErr   error // of the last batch, nil when it succeeded
 	writeErrAt time.Time
 
+	// retries are messages of AppendAsync that have to be tried again.
+	retries sync.WaitGroup
+
 	// The writer's own.
 	sink        atomic.Pointer[func(committed []group.Message)]
 	batchNumber uint64
@@ -220,6 +223,7 @@ func (l *sqliteLog) broken() error {
 // close applies what is left, as far as that works: the journal keeps the rest.
 func (l *sqliteLog) close() error {
 	l.queue.close(errLogStopped())
+	l.retries.Wait()
 	for l.applySome(context.Background()) == nil && l.tail.backlog() > 0 {
 	}
 	return l.closeFiles()

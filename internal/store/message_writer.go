@@ -27,7 +27,8 @@ type pending struct {
 	looked   bool
 	lookedAt uint64
 	queued   time.Time
-	done     chan outcome // takes one without blocking
+	done     chan outcome  // takes one without blocking
+	then     func(outcome) // called instead, if it is set; must not block
 }
 
 // outcome is what became of a pending message.
@@ -105,27 +106,16 @@ func (q *sendQueue) close(err error) {
 
 // Append implements group.Log.
 func (l *sqliteLog) Append(ctx context.Context, d group.Draft) (group.Receipt, error) {
-	if err := checkDraft(&d); err != nil {
-		return group.Receipt{}, err
-	}
-	st, err := l.state(ctx, d.Group)
+	p, err := l.prepare(ctx, &d)
 	if err != nil {
 		return group.Receipt{}, err
 	}
-	defer st.unpin()
-	e := &entry{Message: group.Message{Draft: d}, state: st, rec: newRecord(&d)}
-	p := &pending{entry: e, size: e.cost(), queued: stopwatch(), done: make(chan outcome, 1)}
+	defer p.entry.state.unpin()
+	p.done = make(chan outcome, 1)
 	for {
-		if p.generation, err = l.maySend(ctx, &d); err != nil {
-			return group.Receipt{}, err
-		}
-		if first, ok, err := l.findKey(ctx, p); err != nil || ok {
-			return first.receipt(true), err
-		}
-		st.pins.Add(1) // the writer's
-		if err := l.queue.put(p); err != nil {
-			st.unpin()
-			return group.Receipt{}, err
+		first, repeated, err := l.enqueue(ctx, p)
+		if err != nil || repeated {
+			return first, err
 		}
 		select {
 		case o := <-p.done:
@@ -136,6 +126,57 @@ func (l *sqliteLog) Append(ctx context.Context, d group.Draft) (group.Receipt, e
 			return group.Receipt{}, ctx.Err()
 		}
 	}
+}
+
+// AppendAsync implements group.AsyncLog. A message that the writer sends back,
+// because the group's members or the remembered ids changed just then, is tried
+// again beside and may lose its turn.
+func (l *sqliteLog) AppendAsync(ctx context.Context, d group.Draft, done func(group.Receipt, error)) {
+	p, err := l.prepare(ctx, &d)
+	if err != nil {
+		done(group.Receipt{}, err)
+		return
+	}
+	defer p.entry.state.unpin()
+	p.then = func(o outcome) {
+		if !o.again {
+			done(o.receipt, o.err)
+			return
+		}
+		l.retries.Go(func() { done(l.Append(ctx, d)) })
+	}
+	if first, repeated, err := l.enqueue(ctx, p); err != nil || repeated {
+		done(first, err)
+	}
+}
+
+// prepare makes a draft ready for the writer. The group's state is pinned.
+func (l *sqliteLog) prepare(ctx context.Context, d *group.Draft) (*pending, error) {
+	if err := checkDraft(d); err != nil {
+		return nil, err
+	}
+	st, err := l.state(ctx, d.Group)
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{Message: group.Message{Draft: *d}, state: st, rec: newRecord(d)}
+	return &pending{entry: e, size: e.cost(), queued: stopwatch()}, nil
+}
+
+// enqueue hands a message to the writer, unless it stands already.
+func (l *sqliteLog) enqueue(ctx context.Context, p *pending) (first group.Receipt, repeated bool, err error) {
+	if p.generation, err = l.maySend(ctx, &p.entry.Draft); err != nil {
+		return group.Receipt{}, false, err
+	}
+	if first, ok, err := l.findKey(ctx, p); err != nil || ok {
+		return first.receipt(true), ok, err
+	}
+	p.entry.state.pins.Add(1) // the writer's
+	if err := l.queue.put(p); err != nil {
+		p.entry.state.unpin()
+		return group.Receipt{}, false, err
+	}
+	return group.Receipt{}, false, nil
 }
 
 // findKey looks for a message that was sent before: among the keys in memory,
@@ -317,7 +358,11 @@ func (l *sqliteLog) decide(batch []*pending, millis int64) (accepted []*pending,
 // finish answers the sender and lets go of the group.
 func (p *pending) finish(o outcome) {
 	st := p.entry.state
-	p.done <- o
+	if p.then != nil {
+		p.then(o)
+	} else {
+		p.done <- o
+	}
 	if st != nil { // PostgreSQL's log keeps none
 		st.unpin()
 	}
