@@ -218,13 +218,21 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.RoundTripper.RoundTrip(r)
 }
 
-// post sends a body to a path, and gives the answer with its body read.
-func (n *node) post(c *caller, path, contentType, body string, headers ...string) (*http.Response, string) {
+// received is an answer whose body has been read.
+type received struct {
+	StatusCode, ProtoMajor int
+	Status, Proto          string
+	Header                 http.Header
+	cookies                []*http.Cookie
+}
+
+// post sends a body to a path.
+func (n *node) post(c *caller, path, contentType, body string, headers ...string) (*received, string) {
 	n.t.Helper()
 	return n.do(c, http.MethodPost, path, strings.NewReader(body), append([]string{"Content-Type", contentType}, headers...)...)
 }
 
-func (n *node) do(c *caller, method, path string, body io.Reader, headers ...string) (*http.Response, string) {
+func (n *node) do(c *caller, method, path string, body io.Reader, headers ...string) (*received, string) {
 	n.t.Helper()
 	req, err := http.NewRequestWithContext(n.t.Context(), method, n.url+path, body)
 	if err != nil {
@@ -245,7 +253,9 @@ func (n *node) do(c *caller, method, path string, body io.Reader, headers ...str
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return res, string(text)
+	return &received{
+		StatusCode: res.StatusCode, ProtoMajor: res.ProtoMajor, Status: res.Status, Proto: res.Proto, Header: res.Header, cookies: res.Cookies(),
+	}, string(text)
 }
 
 // detail is the machine's part of an error.

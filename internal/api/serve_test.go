@@ -36,10 +36,21 @@ func TestHeaders(t *testing.T) {
 		method, path, body string
 		status             int
 	}{
-		{"GET", "/", "", 200}, {"GET", "/setup", "", 200}, {"GET", "/muster.js", "", 200}, {"GET", "/muster.css", "", 200},
-		{"GET", "/livez", "", 200}, {"GET", "/readyz", "", 200}, {"GET", "/version", "", 200}, {"HEAD", "/", "", 200},
-		{"GET", "/nowhere", "", 404}, {"GET", "/a/../b", "", 404}, {"POST", "/", "", 404}, {"GET", "/live", "", 418},
-		{"POST", mePath, "{}", 200}, {"POST", mePath, "nonsense", 400}, {"GET", mePath, "", 405},
+		{"GET", "/", "", 200},
+		{"GET", "/setup", "", 200},
+		{"GET", "/muster.js", "", 200},
+		{"GET", "/muster.css", "", 200},
+		{"GET", "/livez", "", 200},
+		{"GET", "/readyz", "", 200},
+		{"GET", "/version", "", 200},
+		{"HEAD", "/", "", 200},
+		{"GET", "/nowhere", "", 404},
+		{"GET", "/a/../b", "", 404},
+		{"POST", "/", "", 404},
+		{"GET", "/live", "", 418},
+		{"POST", mePath, "{}", 200},
+		{"POST", mePath, "nonsense", 400},
+		{"GET", mePath, "", 405},
 		{"POST", "/muster.v1.GroupService/GetGroup", `{"groupId":1}`, 404},
 		{"POST", "/muster.v1.GroupService/GetGroup", `{"groupId":1,"x":"` + strings.Repeat("x", 5<<20) + `"}`, 413},
 	} {
@@ -182,7 +193,7 @@ func isReset(err error) bool { return strings.Contains(err.Error(), "reset") }
 func TestPage(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, nodeOptions{})
-	page := func(accept string) (*http.Response, string) {
+	page := func(accept string) (*received, string) {
 		return n.do(n.anonymous(), http.MethodGet, "/setup", nil, "Accept-Language", accept)
 	}
 	for accept, lang := range map[string]string{

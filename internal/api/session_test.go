@@ -61,12 +61,12 @@ func TestCookie(t *testing.T) {
 	}
 }
 
-func cookieOf(t *testing.T, res *http.Response) *http.Cookie {
+func cookieOf(t *testing.T, res *received) *http.Cookie {
 	t.Helper()
-	if len(res.Cookies()) != 1 {
-		t.Fatalf("%d cookies: %v", len(res.Cookies()), res.Header.Values("Set-Cookie"))
+	if len(res.cookies) != 1 {
+		t.Fatalf("%d cookies: %v", len(res.cookies), res.Header.Values("Set-Cookie"))
 	}
-	return res.Cookies()[0]
+	return res.cookies[0]
 }
 
 // TestCookieKinds holds which cookie a request gets and which one is read.
@@ -104,9 +104,9 @@ func TestCookieKinds(t *testing.T) {
 			t.Errorf("%s: HSTS is %t", test.name, hsts)
 		}
 		got := ""
-		if len(res.Cookies()) > 0 {
-			got = res.Cookies()[0].Name
-			if secure := res.Cookies()[0].Secure; secure != strings.HasPrefix(got, "__Host-") {
+		if len(res.cookies) > 0 {
+			got = res.cookies[0].Name
+			if secure := res.cookies[0].Secure; secure != strings.HasPrefix(got, "__Host-") {
 				t.Errorf("%s: Secure is %t", test.name, secure)
 			}
 		}
@@ -218,7 +218,7 @@ func TestLoginLimits(t *testing.T) {
 		config: func(c *config.Config) { c.Accounts.LoginAttemptsPerAddress = 3 },
 	})
 	n.person("anna", account.ServerUser)
-	try := func(from string) *http.Response {
+	try := func(from string) *received {
 		res, _ := n.post(n.anonymous(), loginPath, asJSON, `{"name":"nobody","password":"wrong password"}`, "X-Forwarded-For", from)
 		return res
 	}
@@ -249,7 +249,7 @@ func TestLoginTellsNothing(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, nodeOptions{})
 	n.person("anna", account.ServerUser)
-	answer := func(name string) (*http.Response, string) {
+	answer := func(name string) (*received, string) {
 		res, body := n.post(n.anonymous(), loginPath, asJSON, `{"name":"`+name+`","password":"wrong password"}`)
 		for _, h := range []string{"X-Request-Id", "Date"} {
 			res.Header.Del(h)
