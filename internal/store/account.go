@@ -125,8 +125,15 @@ func (a Accounts) FindAccounts(ctx context.Context, q account.NameQuery) ([]acco
 var accountInsert = insert{
 	table: "account",
 	columns: []column{
-		{"id", intColumn}, {"name", textColumn}, {"nickname", textColumn}, {"language", textColumn}, {"direct_add", intColumn},
-		{"server_role", intColumn}, {"suspended", boolColumn}, {"password_hash", textColumn}, {"created_ms", intColumn},
+		{"id", intColumn},
+		{"name", textColumn},
+		{"nickname", textColumn},
+		{"language", textColumn},
+		{"direct_add", intColumn},
+		{"server_role", intColumn},
+		{"suspended", boolColumn},
+		{"password_hash", textColumn},
+		{"created_ms", intColumn},
 	},
 	conflict: "(name) DO NOTHING",
 }

@@ -30,8 +30,6 @@ func putSession(c conn, n account.StoredSession) error {
 
 const sessionColumns = "s.id, s.account_id, s.device, s.address, s.created_ms, s.seen_ms, s.expires_ms"
 
-const sessionColumnCount = 7
-
 func scanSession(r row) account.Session {
 	return account.Session{
 		ID: muster.SessionID(r.Int(0)), Account: muster.AccountID(r.Int(1)), Device: r.Text(2), Address: r.Text(3),
