@@ -24,15 +24,24 @@ type cli struct {
 	Postgres string `help:"PostgreSQL to measure instead of SQLite: a connection URL to an empty database."`
 	Runs     int    `help:"How often each measurement is made; medians are reported." default:"3"`
 
-	CPUProfile string `help:"Write a CPU profile to this file." type:"path"`
+	CPUProfile    string `help:"Write a CPU profile to this file." type:"path"`
+	ServerProfile string `help:"Write a CPU profile of the server to this file, where one runs." type:"path"`
 
 	Send    sendCmd    `cmd:"" help:"Durable sends through the store."`
 	Offline offlineCmd `cmd:"" help:"Sends into a group with many offline members beside those into a small one."`
 	Enrol   enrolCmd   `cmd:"" help:"An enrolment of a whole roster while messages go on."`
 	Return  returnCmd  `cmd:"" help:"Members with many groups come back and read, through the store."`
+	Sockets socketsCmd `cmd:"" help:"Durable sends over sockets into one group, through the whole server."`
+	Back    backCmd    `cmd:"" help:"Members who missed messages come back over sockets."`
+	Idle    idleCmd    `cmd:"" help:"A server that has nothing to do."`
+	All     allCmd     `cmd:"" default:"1" help:"Everything of docs/benchmarks.md; takes some minutes."`
+
+	ServeChild serveChildCmd `cmd:"" hidden:""`
 }
 
-func (c *cli) place() bench.Place { return bench.Place{Dir: c.Dir, Postgres: c.Postgres} }
+func (c *cli) place() bench.Place {
+	return bench.Place{Dir: c.Dir, Postgres: c.Postgres, ServerProfile: c.ServerProfile}
+}
 
 type sendCmd struct {
 	Senders  []int         `help:"How many senders at once, one measurement each." default:"1,16,256,4096"`
@@ -85,6 +94,69 @@ func (r *returnCmd) Run(ctx context.Context, c *cli) error {
 	f, err := bench.Returns(ctx, c.place(), r.Members, r.Groups, r.Tails, r.Messages, c.Runs)
 	show(f)
 	return err
+}
+
+type socketsCmd struct {
+	Connections int           `help:"Connections, all members of the group." default:"16"`
+	UnderWay    int           `help:"Messages under way on each." default:"16"`
+	Duration    time.Duration `help:"How long each run takes." default:"5s"`
+}
+
+// Run measures.
+func (s *socketsCmd) Run(ctx context.Context, c *cli) error {
+	f, err := bench.Sockets(ctx, c.place(), s.Connections, s.UnderWay, c.Runs, s.Duration)
+	show(f)
+	return err
+}
+
+type backCmd struct {
+	Members int  `help:"Members who come back at once." default:"1000"`
+	Missed  int  `help:"Messages that each missed." default:"100"`
+	Dial    bool `help:"Count the handshakes too." default:"true" negatable:""`
+}
+
+// Run measures.
+func (b *backCmd) Run(ctx context.Context, c *cli) error {
+	f, err := bench.Back(ctx, c.place(), b.Members, b.Missed, c.Runs, b.Dial)
+	show(f)
+	return err
+}
+
+type idleCmd struct{}
+
+// Run measures.
+func (*idleCmd) Run(ctx context.Context, c *cli) error {
+	f, err := bench.Idle(ctx, c.place(), c.Runs)
+	show(f)
+	return err
+}
+
+type serveChildCmd struct{}
+
+// Run serves.
+func (*serveChildCmd) Run(ctx context.Context, c *cli) error { return bench.ServeChild(ctx, c.place()) }
+
+type allCmd struct{}
+
+// Run measures everything, one after another.
+func (*allCmd) Run(ctx context.Context, c *cli) error {
+	for _, m := range []interface {
+		Run(ctx context.Context, c *cli) error
+	}{
+		&idleCmd{},
+		&sendCmd{Senders: []int{1, 16, 256, 4096}, Groups: 1000, Text: 256, Duration: 4 * time.Second},
+		&offlineCmd{Large: 1_000_000, Small: 100, Duration: 3 * time.Second},
+		&enrolCmd{Roster: 1_000_000, Rate: 1000, Groups: 100},
+		&returnCmd{Members: 10_000, Groups: 50, Tails: 5, Messages: 20},
+		&socketsCmd{Connections: 16, UnderWay: 16, Duration: 5 * time.Second},
+		&backCmd{Members: 1, Missed: 10_000},
+		&backCmd{Members: 1000, Missed: 100, Dial: true},
+	} {
+		if err := m.Run(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // show prints figures as one line of JSON.

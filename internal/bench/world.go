@@ -27,6 +27,9 @@ type Place struct {
 	Dir string
 	// Postgres is a connection URL to an empty database; empty: SQLite.
 	Postgres string
+	// ServerProfile is a file for a CPU profile of the server, where a
+	// measurement runs one in a process of its own.
+	ServerProfile string
 }
 
 // world is the domain over a real store, without sockets.
