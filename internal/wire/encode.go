@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -168,6 +170,7 @@ func AppendSynced(b []byte, s *group.Synced) []byte {
 	if s.More {
 		size += sizeInt(syncedMore, 1)
 	}
+	b = slices.Grow(b, size+maxPrefixLen)
 	b = appendHead(b, syncGroups, size)
 	b = appendHead(b, syncedMine, mineSize)
 	b, _ = proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, mine) // as in AppendFrame
@@ -205,6 +208,7 @@ func AppendHistory(b []byte, id uint64, h *group.History) []byte {
 	for i := range h.Messages {
 		size += protowire.SizeTag(historyMsgs) + protowire.SizeBytes(sizeGroupMessage(&h.Messages[i]))
 	}
+	b = slices.Grow(b, size+maxPrefixLen)
 	b = appendFrameHead(b, id, frameHistory, size)
 	b = appendMessages(b, historyMsgs, h.Messages)
 	b = appendInt(b, historyHead, int64(h.Head))
