@@ -77,9 +77,9 @@ var layers = map[string]layer{
 		}),
 		tests: everything,
 	},
-	"internal/cli": {
+	"internal/cli/...": {
 		imports: []string{
-			".", "internal/app", "internal/client", "internal/clock", "internal/config", "internal/roster", "internal/wire", "gen/...",
+			".", "internal/app", "internal/client", "internal/clock", "internal/config", "internal/journal", "internal/roster", "internal/store", "internal/wire", "gen/...",
 		},
 		tests: everything,
 	},
