@@ -114,10 +114,14 @@ func (l *sqliteLog) noteApplied(upTo journal.Position, err error) {
 	defer l.flushMu.Unlock()
 	l.applied, l.applyErr = upTo, err
 	l.flushes = slices.DeleteFunc(l.flushes, func(f flush) bool {
-		if f.upTo > upTo {
+		switch {
+		case f.upTo <= upTo:
+			f.done <- nil
+		case err != nil:
+			f.done <- err
+		default:
 			return false
 		}
-		close(f.done)
 		return true
 	})
 }

@@ -94,10 +94,8 @@ func setBodyField(d *group.Draft, tag, number uint64, text string) error {
 	const varint, bytes = uint64(protowire.VarintType), uint64(protowire.BytesType)
 	switch tag {
 	case bodyKind<<3 | varint:
-		if number > math.MaxUint8 {
-			return errBody
-		}
-		d.Kind = group.MessageKind(number)
+		// A kind that we cannot hold is refused at the end, unless another follows.
+		d.Kind = group.MessageKind(min(uint32(number), math.MaxUint8)) //nolint:gosec // protobuf truncates, too
 	case bodyText<<3 | bytes:
 		d.Text = text
 	case bodyReplyTo<<3 | varint:

@@ -82,7 +82,7 @@ type logJournal interface {
 // flush is somebody who waits until log.db has everything up to a position.
 type flush struct {
 	upTo journal.Position
-	done chan struct{}
+	done chan error // takes one without blocking
 }
 
 // openSQLiteLog opens log.db and the journal and takes what log.db lacks into
@@ -161,9 +161,10 @@ func (l *sqliteLog) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// flush waits until log.db has everything that was acknowledged before the call.
+// flush waits until log.db has everything that was acknowledged before the call,
+// or cannot be written.
 func (l *sqliteLog) flush(ctx context.Context) error {
-	f := flush{upTo: journal.Position(l.position.Load()), done: make(chan struct{})}
+	f := flush{upTo: journal.Position(l.position.Load()), done: make(chan error, 1)}
 	l.flushMu.Lock()
 	if l.applied >= f.upTo {
 		l.flushMu.Unlock()
@@ -173,8 +174,8 @@ func (l *sqliteLog) flush(ctx context.Context) error {
 	l.flushMu.Unlock()
 	l.wakeApplier()
 	select {
-	case <-f.done:
-		return nil
+	case err := <-f.done:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}

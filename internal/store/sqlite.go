@@ -119,6 +119,9 @@ func (f *sqliteFile) words() map[string]string {
 func (f *sqliteFile) read(ctx context.Context, fn func(c conn) error) (err error) {
 	c, err := f.readers.Take(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err() // rather than SQLite's "interrupted"
+		}
 		return err
 	}
 	defer f.readers.Put(c)
@@ -135,7 +138,7 @@ func (f *sqliteFile) read(ctx context.Context, fn func(c conn) error) (err error
 			err = e
 		}
 		if err != nil && ctx.Err() != nil {
-			err = ctx.Err() // rather than SQLite's "interrupted"
+			err = ctx.Err()
 		}
 	}()
 	return fn(sc)

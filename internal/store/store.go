@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
@@ -42,14 +40,12 @@ type Store struct {
 // Run has returned.
 func Open(ctx context.Context, opt Options) (*Store, error) {
 	s := &Store{clock: opt.Clock, ids: opt.IDs}
-	if opt.Dir != "" {
-		if err := os.MkdirAll(opt.Dir, 0o700); err != nil {
-			return nil, fmt.Errorf("make the data directory: %w", err)
-		}
+	err := prepareDir(opt.Dir)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if opt.URL == "" {
-		s.db, err = openSQLite(ctx, filepath.Join(opt.Dir, "core.db"), opt.Readers)
+		s.db, err = openSQLite(ctx, filepath.Join(opt.Dir, coreFile), opt.Readers)
 	} else {
 		s.db, err = openPostgres(ctx, opt.URL, opt.MaxConns)
 	}

@@ -47,6 +47,12 @@ func startStoreUntil(t testing.TB, opt Options) (s *Store, stop func()) {
 	if err != nil {
 		t.Fatalf("open the store: %v", err)
 	}
+	return s, runStore(t, s)
+}
+
+// runStore starts a store's background work. stop ends it and closes the store.
+func runStore(t testing.TB, s *Store) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -60,7 +66,7 @@ func startStoreUntil(t testing.TB, opt Options) (s *Store, stop func()) {
 		}
 	})
 	t.Cleanup(stop)
-	return s, stop
+	return stop
 }
 
 func TestForEachStore(t *testing.T) {

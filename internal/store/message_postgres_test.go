@@ -1,0 +1,108 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"muster"
+	"muster/internal/group"
+	"muster/internal/pgtest"
+)
+
+// TestPostgresNodesShareGroups: two nodes write to the same groups at once, with
+// ids of which each is sent to both. Connections are cut meanwhile, so that the
+// outcome of some commits is unknown.
+func TestPostgresNodesShareGroups(t *testing.T) {
+	t.Parallel()
+	const groups, senders, each = 5, 24, 80
+	url := pgtest.URL(t)
+	nodes := []*Store{startStore(t, Options{Dir: t.TempDir(), URL: url}), startStore(t, Options{Dir: t.TempDir(), URL: url})}
+	for g := range groups {
+		addGroup(t, nodes[0], muster.GroupID(g+1), senders, 1)
+	}
+	var mu sync.Mutex
+	told := make(map[string]int)
+	for _, s := range nodes {
+		s.Log().Follow(func(committed []group.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, m := range committed {
+				told[fmt.Sprint(m.Group, " ", m.Seq)]++
+			}
+		})
+	}
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close(t.Context()) }()
+	acks := make([][]acked, senders)
+	var wg sync.WaitGroup
+	for i := range senders {
+		wg.Go(func() {
+			for n := range each {
+				d := textDraft(muster.GroupID((i+n)%groups+1), muster.AccountID(i+1), fmt.Sprint(n), fmt.Sprint("text ", n))
+				for tries, sent := 0, 0; sent < 2; tries++ {
+					r, err := nodes[(n+sent)%2].Log().Append(t.Context(), d)
+					switch {
+					case err == nil:
+						acks[i] = append(acks[i], acked{d, r})
+						sent++
+					case muster.CodeOf(err) != muster.CodeUnavailable || tries > 100:
+						t.Errorf("append: %v", err)
+						return
+					}
+				}
+				if i == 0 && n%20 == 19 {
+					mu.Lock()
+					_, err := c.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'muster log' AND datname = current_database()")
+					mu.Unlock()
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Concat(acks...)
+	checkStanding(t, nodes[0], all)
+	total := 0
+	for g := range groups {
+		log := readAll(t, nodes[1], muster.GroupID(g+1))
+		total += len(log)
+		if head, err := nodes[0].Log().Head(t.Context(), muster.GroupID(g+1)); err != nil || head != muster.Seq(len(log)) {
+			t.Errorf("group %d: the head is %d, %v, of %d messages", g+1, head, err, len(log))
+		}
+	}
+	if total != senders*each {
+		t.Errorf("%d messages stand for %d ids", total, senders*each)
+	}
+	if err := settled(t, func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(told) != total {
+			return fmt.Errorf("the followers were told of %d messages of %d", len(told), total)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPostgresUnreachable: without the database messages are refused with an
+// error that says so, and the store is not healthy.
+func TestPostgresUnreachable(t *testing.T) {
+	t.Parallel()
+	s := startStore(t, Options{Dir: t.TempDir(), URL: pgtest.URL(t)})
+	addGroup(t, s, 1, 1, 1)
+	l := s.log.(*pgLog)
+	l.pool.Close()
+	if r, err := s.Log().Append(t.Context(), textDraft(1, 1, "id", "x")); muster.CodeOf(orNone(err)) != muster.CodeUnavailable {
+		t.Errorf("append: %+v, %v", r, err)
+	}
+}
