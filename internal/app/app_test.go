@@ -277,3 +277,26 @@ func startUntil(t *testing.T, ctx context.Context, change func(*config.Config)) 
 	go func() { r.ended <- s.Run(ctx) }()
 	return r
 }
+
+// Where only administrators make channels at the top, others make none there.
+func TestWhoMayCreateChannels(t *testing.T) {
+	s := start(t, func(c *config.Config) {
+		c.Accounts.WhoMayCreateChannels = config.CreateAdmins
+		c.Channels.MaxDepth = 2
+	})
+	_, setup, _ := strings.Cut(s.SetupLink(), "#")
+	owner, anna := register(t, s, "olga", setup), register(t, s, "anna", "")
+	_, err := anna.CreateChannel(t.Context(), connect.NewRequest(&musterv1.CreateChannelRequest{Name: "Mine"}))
+	if connect.CodeOf(err) != connect.CodePermissionDenied {
+		t.Fatalf("made a channel at the top: %v", err)
+	}
+	parent := int64(0)
+	for range 2 {
+		parent = must[musterv1.CreateChannelResponse](t)(owner.CreateChannel(t.Context(),
+			connect.NewRequest(&musterv1.CreateChannelRequest{Name: "Deeper", ParentId: parent}))).GetChannel().GetId()
+	}
+	_, err = owner.CreateChannel(t.Context(), connect.NewRequest(&musterv1.CreateChannelRequest{Name: "Too deep", ParentId: parent}))
+	if connect.CodeOf(err) != connect.CodeFailedPrecondition {
+		t.Fatalf("made a third level: %v", err)
+	}
+}

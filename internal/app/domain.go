@@ -53,6 +53,7 @@ func NewDomain(cfg config.Config, s *store.Store, out Outside, clock muster.Cloc
 	})
 	d.Channels = channel.New(channel.Parts{
 		Store: s.Channels(), Accounts: channelAccounts{d.Accounts}, Roles: d.Accounts, Rooms: d.Rooms, Events: out, Clock: clock, IDs: ids, Log: log,
+		MaxDepth: cfg.Channels.MaxDepth, TopByAdmins: cfg.Accounts.WhoMayCreateChannels == config.CreateAdmins,
 	})
 	d.Groups = group.New(group.Options{
 		Store: s.Groups(), Log: s.Log(), Events: out, Nicknames: d.Accounts, Clock: clock, IDs: ids,

@@ -24,7 +24,8 @@ import (
 
 // The bounds of a channel's settings.
 const (
-	// MaxDepth is how many channels may stand above one another.
+	// MaxDepth is how many channels may stand above one another, unless
+	// Parts.MaxDepth says otherwise.
 	MaxDepth = 8
 	// MaxSlowMode is the longest slow mode.
 	MaxSlowMode = 6 * time.Hour

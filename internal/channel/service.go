@@ -13,16 +13,18 @@ import (
 // schema's ChannelService, with the call's name. The acting account is always
 // the first argument after the context. Safe for concurrent use.
 type Service struct {
-	store    Store
-	accounts Accounts
-	roles    ServerRoles
-	rooms    *Rooms
-	online   Online
-	events   Events
-	clock    muster.Clock
-	ids      *muster.IDs
-	log      *slog.Logger
-	purge    chan struct{}
+	store       Store
+	accounts    Accounts
+	roles       ServerRoles
+	rooms       *Rooms
+	online      Online
+	events      Events
+	clock       muster.Clock
+	ids         *muster.IDs
+	log         *slog.Logger
+	purge       chan struct{}
+	maxDepth    int
+	topByAdmins bool
 }
 
 // Parts are what a Service works with.
@@ -39,6 +41,11 @@ type Parts struct {
 	Clock  muster.Clock
 	IDs    *muster.IDs
 	Log    *slog.Logger
+	// MaxDepth is how many channels may stand above one another; 0: MaxDepth.
+	MaxDepth int
+	// TopByAdmins leaves channels at the top of the tree to administrators of
+	// the server.
+	TopByAdmins bool
 }
 
 // New makes a Service. Run it to have deleted channels removed for good.
@@ -49,7 +56,11 @@ func New(p Parts) *Service {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
+	if p.MaxDepth <= 0 {
+		p.MaxDepth = MaxDepth
+	}
 	return &Service{
+		maxDepth: p.MaxDepth, topByAdmins: p.TopByAdmins,
 		store: p.Store, accounts: p.Accounts, roles: p.Roles, rooms: p.Rooms, online: p.Online, events: p.Events,
 		clock: p.Clock, ids: p.IDs, log: p.Log, purge: make(chan struct{}, 1),
 	}
@@ -174,13 +185,16 @@ func (s *Service) CreateChannel(ctx context.Context, acting muster.AccountID, pa
 	if err != nil {
 		return View{}, err
 	}
+	if parent == 0 && s.topByAdmins && !server {
+		return View{}, muster.Denied("not_server_admin", "only administrators of this server make channels at the top: ask one, or make yours under a channel that you administer")
+	}
 	c := Channel{ID: muster.ChannelID(s.ids.Next()), Parent: parent, Settings: settings, Created: s.clock.Now()}
 	c, err = s.store.CreateChannel(ctx, c, acting, func(up Standing) error {
 		if err := checkAdminister(actor{level: up.Actor.Level, server: server}); err != nil {
 			return err
 		}
-		if up.Channel.Depth+1 >= MaxDepth {
-			return muster.Conflict("too_deep", "the tree of channels is at most %d deep", MaxDepth)
+		if up.Channel.Depth+1 >= s.maxDepth {
+			return muster.Conflict("too_deep", "the tree of channels is at most %d deep", s.maxDepth)
 		}
 		return nil
 	})
