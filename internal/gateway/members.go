@@ -234,8 +234,11 @@ func (st *settler) tellRemoved(c change, sessions []*session) {
 		MemberRemoved: &musterv1.MemberRemoved{GroupId: int64(c.group), Why: c.why},
 	}})
 	for _, s := range sessions {
-		s.drop(c.group)
-		s.send(f)
+		// apply has ended the pushes. One that has them again, or anew, was
+		// joined by somebody who has seen the account in the group since.
+		if s.in(c.group) == nil {
+			s.send(f)
+		}
 	}
 }
 

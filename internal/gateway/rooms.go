@@ -11,10 +11,9 @@ import (
 	"muster/internal/wire"
 )
 
-// What is published on a channel's subject: the node where it was accepted and
-// its number there (8 bytes each, big-endian), and the frame, ready to be
-// written.
-const roomHeader = 8 + 8
+// What is published on a channel's subject: the node where it was accepted (8
+// bytes, big-endian), and the frame, ready to be written.
+const roomHeader = 8
 
 func roomSubject(id muster.ChannelID) string {
 	return "channel." + strconv.FormatInt(int64(id), 10)
@@ -25,7 +24,9 @@ func roomTopic(id muster.ChannelID) engine.Topic {
 }
 
 // roomTable holds the bus subscriptions of the channels with somebody in the
-// room here.
+// room here, where the bus is shared. What is said here goes to the people here
+// without the bus, under the lock of the room: so it reaches exactly those who
+// are in the room when it is accepted, also one who leaves a moment later.
 type roomTable struct {
 	gw *Gateway
 	mu sync.Mutex
@@ -41,20 +42,9 @@ func (t *roomTable) init(g *Gateway) { t.gw, t.m = g, make(map[muster.ChannelID]
 
 // Seat implements [channel.Broadcaster].
 func (e *Events) Seat(id muster.ChannelID, client channel.ClientID, mark uint64) {
-	t := &e.gw.rooms
-	t.mu.Lock()
-	sub := t.m[id]
-	if sub == nil {
-		sub = &roomSub{}
-		t.m[id] = sub
-		unsub, err := e.gw.opt.Bus.Subscribe(roomSubject(id), func(_ string, payload []byte) { t.hear(id, payload) })
-		if err != nil {
-			e.gw.opt.Log.Error("cannot hear a channel", "channel", int64(id), "error", err)
-		}
-		sub.unsub = unsub
+	if e.gw.opt.Shared {
+		e.gw.rooms.take(id)
 	}
-	sub.seats++
-	t.mu.Unlock()
 	if s := e.gw.dir.client(uint64(client)); s != nil {
 		s.conn.Subscribe(roomTopic(id), mark)
 	}
@@ -65,7 +55,30 @@ func (e *Events) Unseat(id muster.ChannelID, client channel.ClientID) {
 	if s := e.gw.dir.client(uint64(client)); s != nil {
 		s.conn.Unsubscribe(roomTopic(id))
 	}
-	t := &e.gw.rooms
+	if e.gw.opt.Shared {
+		e.gw.rooms.giveBack(id)
+	}
+}
+
+// take counts one more client in a room.
+func (t *roomTable) take(id muster.ChannelID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sub := t.m[id]
+	if sub == nil {
+		sub = &roomSub{}
+		t.m[id] = sub
+		unsub, err := t.gw.opt.Bus.Subscribe(roomSubject(id), func(_ string, payload []byte) { t.hear(id, payload) })
+		if err != nil {
+			t.gw.opt.Log.Error("cannot hear what other nodes say in a channel", "channel", int64(id), "error", err)
+		}
+		sub.unsub = unsub
+	}
+	sub.seats++
+}
+
+// giveBack counts one less.
+func (t *roomTable) giveBack(id muster.ChannelID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sub := t.m[id]
@@ -81,17 +94,13 @@ func (e *Events) Unseat(id muster.ChannelID, client channel.ClientID) {
 	}
 }
 
-// hear takes a publication from the bus. Numbers are those of the node where it
-// was accepted: what comes from another one reaches everybody who is here now.
+// hear takes what was said on another node. Numbers mean something on their own
+// node only, so it reaches everybody who is in the room here when it comes.
 func (t *roomTable) hear(id muster.ChannelID, payload []byte) {
-	if len(payload) < roomHeader {
+	if len(payload) < roomHeader || binary.BigEndian.Uint64(payload) == t.gw.node {
 		return
 	}
-	number := uint64(0)
-	if binary.BigEndian.Uint64(payload) == t.gw.node {
-		number = binary.BigEndian.Uint64(payload[8:])
-	}
-	t.gw.engine.Publish(roomTopic(id), number, engine.FrameOf(payload[roomHeader:]))
+	t.gw.engine.Publish(roomTopic(id), 0, engine.FrameOf(payload[roomHeader:]))
 }
 
 // Broadcast implements [channel.Broadcaster].
@@ -115,9 +124,14 @@ func (e *Events) Notify(n channel.Notice) {
 	}
 }
 
+// toRoom is called with the lock of the room.
 func (g *Gateway) toRoom(id muster.ChannelID, number uint64, encoded []byte) {
+	if !g.opt.Shared {
+		g.engine.Publish(roomTopic(id), number, engine.NewFrame(encoded))
+		return
+	}
 	b := make([]byte, 0, roomHeader+10+len(encoded))
-	b = binary.BigEndian.AppendUint64(b, g.node)
-	b = binary.BigEndian.AppendUint64(b, number)
-	g.publish(roomSubject(id), engine.AppendBinary(b, encoded))
+	b = engine.AppendBinary(binary.BigEndian.AppendUint64(b, g.node), encoded)
+	g.engine.Publish(roomTopic(id), number, engine.FrameOf(b[roomHeader:]))
+	g.publish(roomSubject(id), b)
 }
