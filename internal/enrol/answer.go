@@ -25,7 +25,7 @@ func (s *Service) Invitation(ctx context.Context, acting muster.AccountID, id mu
 // AnswerInvitation answers one of the acting account's invitations. The same
 // answer again changes nothing and is no error; another one is refused, as is a
 // late one. DeclineAndLeave takes the account off the channel's roster in the
-// same act.
+// same act, and out of the group if an enrolment has added it meanwhile.
 func (s *Service) AnswerInvitation(ctx context.Context, acting muster.AccountID, id muster.InvitationID, choice Choice) (Answered, error) {
 	if choice != Accept && choice != Decline && choice != DeclineAndLeave {
 		return Answered{}, muster.Invalid("choice", "use accept, decline or decline and leave")
@@ -45,6 +45,10 @@ func (s *Service) AnswerInvitation(ctx context.Context, acting muster.AccountID,
 	s.opt.Events.InvitationClosed(acting, id)
 	if a.Joined {
 		s.opt.Events.MembersAdded(a.Group, a.Enrolment, []muster.AccountID{acting})
+		s.opt.Events.GroupChanged(a.Group)
+	}
+	if a.Removed {
+		s.opt.Events.MembersRemoved(a.Group, []muster.AccountID{acting}, "left")
 		s.opt.Events.GroupChanged(a.Group)
 	}
 	if a.Left {

@@ -173,6 +173,9 @@ type Answered struct {
 	Repeated bool
 	// Joined says that the account was not in the group and now is.
 	Joined bool
+	// Removed says that the account was in the group, where another enrolment had
+	// put it, and is not any more: it declined and left.
+	Removed bool
 	// Left says that the account was taken off the channel's roster; if that is
 	// in another database, it stands in the outbox.
 	Left bool

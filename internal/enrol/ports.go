@@ -58,7 +58,8 @@ type Groups interface {
 type Events interface {
 	// MembersAdded: these are now in the group.
 	MembersAdded(group muster.GroupID, enrolment muster.EnrolmentID, accounts []muster.AccountID)
-	// MembersRemoved: these are no longer (why is "undone").
+	// MembersRemoved: these are no longer (why is "undone", or
+	// "left" of who declined and left after another enrolment had added them).
 	MembersRemoved(group muster.GroupID, accounts []muster.AccountID, why string)
 	// GroupChanged: the number of members or subgroups changed.
 	GroupChanged(group muster.GroupID)
@@ -118,10 +119,13 @@ type Ledger interface {
 	Get(ctx context.Context, id muster.EnrolmentID) (Enrolment, error)
 	// List pages through a group's jobs, the newest first, before an id (0: all).
 	List(ctx context.Context, group muster.GroupID, before muster.EnrolmentID, limit int) ([]Enrolment, error)
-	// Claim takes over one job that works and whose lease has lapsed, or none.
+	// Claim takes over one job that works and whose lease has lapsed, or none. A
+	// lease that ends more than twice as far from now as until does not count:
+	// its taker's clock was wrong.
 	Claim(ctx context.Context, owner string, now, until time.Time) (Enrolment, bool, error)
 	// Classify counts by level what a page of people would become, changing
-	// nothing. It adds to counts, which is indexed by level.
+	// nothing. It adds to counts, which is indexed by level and holds the pages
+	// before: the people added there count for the group's capacity.
 	Classify(ctx context.Context, group muster.GroupID, requester muster.AccountID, p Policies, people []Person, counts *[muster.Owner + 1]Counts) error
 	// CommitPage does what the policies say for a page of people: members with
 	// the subgroup of their level (subgroups are made from the level map if the

@@ -240,11 +240,13 @@ func (l Ledger) List(ctx context.Context, id muster.GroupID, before muster.Enrol
 }
 
 // Claim implements enrol.Ledger. It looks before it writes, so that an idle
-// server stays idle.
+// server stays idle. A lease that ends later than any could that was taken now
+// was taken by a clock that was wrong: it does not keep a job from going on.
 func (l Ledger) Claim(ctx context.Context, owner string, now, until time.Time) (e enrol.Enrolment, ok bool, err error) {
-	const work = " FROM enrolment WHERE state IN (1, 5) AND lease_until_ms < $1 ORDER BY lease_until_ms LIMIT 1"
+	const work = " FROM enrolment WHERE state IN (1, 5) AND (lease_until_ms < $1 OR lease_until_ms > $2) ORDER BY lease_until_ms LIMIT 1"
+	present, absurd := muster.Millis(now), muster.Millis(until.Add(until.Sub(now)))
 	var waiting int64
-	if err := l.read(ctx, func(c conn) error { waiting, err = oneInt(c, "SELECT id"+work, muster.Millis(now)); return err }); err != nil || waiting == 0 {
+	if err := l.read(ctx, func(c conn) error { waiting, err = oneInt(c, "SELECT id"+work, present, absurd); return err }); err != nil || waiting == 0 {
 		return e, false, err
 	}
 	err = l.write(ctx, func(c conn) error {
@@ -252,7 +254,7 @@ func (l Ledger) Claim(ctx context.Context, owner string, now, until time.Time) (
 		if lock != "" {
 			lock += " SKIP LOCKED"
 		}
-		ok, err = one(c, "SELECT "+jobColumns+work+lock, []any{muster.Millis(now)}, func(r row) { e = scanJob(r) })
+		ok, err = one(c, "SELECT "+jobColumns+work+lock, []any{present, absurd}, func(r row) { e = scanJob(r) })
 		if err != nil || !ok {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"muster"
 	"muster/internal/enrol"
@@ -47,13 +46,18 @@ func (f fate) count(n *enrol.Counts) {
 // flags is what the database knows of a person that bears on their fate.
 type flags struct {
 	member, blocks, left bool
-	directAdd            muster.DirectAdd
+	// asked says that this enrolment has a question to them already.
+	asked bool
+	// gone says that they left the roster, by declining, after the page was read.
+	gone      bool
+	directAdd muster.DirectAdd
 }
 
 // fateOf is the rule of enrolment for one person. Who is in stays in; the
 // policy of the level comes next; a block or a refusal turns everything into a
-// skip; a wish to be asked, or having left the group before, turns a direct
-// addition into a question.
+// skip; a wish to be asked, having left the group before, or having been asked
+// by this enrolment (in another entry of the roster) turns a direct addition
+// into a question.
 func (f flags) fateOf(p enrol.Policy) fate {
 	switch {
 	case f.member:
@@ -64,15 +68,15 @@ func (f flags) fateOf(p enrol.Policy) fate {
 		return fateBlocked
 	case f.directAdd == muster.DirectAddRefuse:
 		return fateRefused
-	case p == enrol.Ask, f.directAdd == muster.DirectAddAsk, f.left:
+	case p == enrol.Ask, f.directAdd == muster.DirectAddAsk, f.left, f.asked:
 		return fateAsk
 	default:
 		return fateDirect
 	}
 }
 
-// fatesOf decides on a page of people, in ascending order of account.
-func fatesOf(c conn, id muster.GroupID, requester muster.AccountID, p enrol.Policies, people []enrol.Person) ([]fate, error) {
+// flagsOf looks a page of people up, in ascending order of account.
+func flagsOf(c conn, id muster.GroupID, requester muster.AccountID, people []enrol.Person) ([]flags, error) {
 	known := make([]flags, len(people))
 	for _, q := range []struct {
 		sql  string // $1 and $2 bound the accounts, $3 the rows, $4 is key
@@ -100,15 +104,15 @@ func fatesOf(c conn, id muster.GroupID, requester muster.AccountID, p enrol.Poli
 			return nil, err
 		}
 	}
-	fates := make([]fate, len(people))
-	for i, person := range people {
-		var policy enrol.Policy
-		if int(person.Level) < len(p) {
-			policy = p[person.Level]
-		}
-		fates[i] = known[i].fateOf(policy)
+	return known, nil
+}
+
+// policyOf is the policy for a level; a level that we do not know is skipped.
+func policyOf(p enrol.Policies, level muster.Level) enrol.Policy {
+	if int(level) < len(p) {
+		return p[level]
 	}
-	return fates, nil
+	return enrol.Skip
 }
 
 // noteRange finds those of the people that a query yields between the first and
@@ -144,15 +148,31 @@ func noteRange(c conn, sql string, key int64, people []enrol.Person, known []fla
 	return noteRange(c, sql, key, people[half:], known[half:], note)
 }
 
-// Classify implements enrol.Ledger.
+// Classify implements enrol.Ledger. Whom the counts have as added already has
+// taken a place of a group with a capacity.
 func (l Ledger) Classify(ctx context.Context, id muster.GroupID, requester muster.AccountID, p enrol.Policies, people []enrol.Person, counts *[muster.Owner + 1]enrol.Counts) error {
 	return l.read(ctx, func(c conn) error {
-		fates, err := fatesOf(c, id, requester, p, people)
+		g, err := getGroup(c, id, "")
 		if err != nil {
 			return err
 		}
-		for i, f := range fates {
-			f.count(&counts[min(people[i].Level, muster.Owner)])
+		room := g.Capacity - g.Members
+		for _, n := range counts {
+			room -= n.Added
+		}
+		known, err := flagsOf(c, id, requester, people)
+		if err != nil {
+			return err
+		}
+		for i, person := range people {
+			f := known[i].fateOf(policyOf(p, person.Level))
+			if f == fateDirect {
+				if g.Capacity > 0 && room <= 0 {
+					f = fateFull
+				}
+				room--
+			}
+			f.count(&counts[min(person.Level, muster.Owner)])
 		}
 		return nil
 	})
@@ -184,6 +204,9 @@ func (l Ledger) CommitPage(ctx context.Context, p enrol.Page) (res enrol.PageRes
 		res.Enrolment = e
 		return saveJob(c, &e, leaseMS)
 	})
+	if err == nil && len(res.Added) > 0 {
+		l.groups.changed(res.Enrolment.Group)
+	}
 	return res, err
 }
 
@@ -203,7 +226,7 @@ func (l Ledger) enrolPage(c conn, e *enrol.Enrolment, people []enrol.Person, res
 	if err != nil {
 		return err
 	}
-	fates, err := fatesOf(c, e.Group, e.Requester, e.Policies, people)
+	known, err := l.knownOf(c, e, people)
 	if err != nil {
 		return err
 	}
@@ -216,17 +239,21 @@ func (l Ledger) enrolPage(c conn, e *enrol.Enrolment, people []enrol.Person, res
 	landed := map[muster.SubgroupID]int64{}
 	var asked []enrol.Person
 	for i, person := range people {
-		if fates[i] == fateDirect && g.Capacity > 0 && int64(len(members)) >= room {
-			fates[i] = fateFull
+		if known[i].gone {
+			continue
 		}
-		fates[i].count(&e.Counts)
-		switch fates[i] {
-		case fateDirect:
+		f := known[i].fateOf(policyOf(e.Policies, person.Level))
+		if f == fateDirect && g.Capacity > 0 && int64(len(members)) >= room {
+			f = fateFull
+		}
+		f.count(&e.Counts)
+		switch {
+		case f == fateDirect:
 			sub := places[person.Level]
 			members = append(members, newMember{e.Group, person.Account, muster.RoleMember, sub, now, e.Progress.BaseSeq, e.ID})
 			landed[sub]++
 			res.Added = append(res.Added, person.Account)
-		case fateAsk:
+		case f == fateAsk && !known[i].asked:
 			asked = append(asked, person)
 			res.Asked = append(res.Asked, person.Account)
 		}
@@ -236,6 +263,40 @@ func (l Ledger) enrolPage(c conn, e *enrol.Enrolment, people []enrol.Person, res
 		return err
 	}
 	return inviteAll(c, e, asked, now)
+}
+
+// knownOf is flagsOf with what only a running job has to look at.
+func (l Ledger) knownOf(c conn, e *enrol.Enrolment, people []enrol.Person) ([]flags, error) {
+	known, err := flagsOf(c, e.Group, e.Requester, people)
+	if err != nil {
+		return nil, err
+	}
+	if e.Progress.Pass == 2 { // who left the roster and came back has been handled before
+		accounts := make([]muster.AccountID, len(people))
+		for i, person := range people {
+			accounts[i] = person.Account
+		}
+		among, ids := l.among("account_id", "$2", accounts)
+		if err := c.query("SELECT account_id FROM invitation WHERE invitation_id = $1 AND "+among, []any{e.ID, ids}, func(r row) error {
+			mark(accounts, muster.AccountID(r.Int(0)), func(i int) { known[i].asked = true })
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	// Who declined and left the roster since the page was read is not on it any
+	// more; their answer had the lock on the group before us.
+	for i := range known {
+		if !l.channelsHere || !known[i].left || known[i].member {
+			continue
+		}
+		level, err := oneInt(c, "SELECT level FROM channel_roster WHERE channel_id = $1 AND account_id = $2", e.Channel, people[i].Account)
+		if err != nil {
+			return nil, err
+		}
+		known[i].gone = level == 0
+	}
+	return known, nil
 }
 
 // landMembers inserts the members of a page and counts them.
@@ -386,81 +447,4 @@ func freeName(subs []group.Subgroup, name string) string {
 		free = fmt.Sprintf("%s %d", name, n)
 	}
 	return free
-}
-
-// UndoPage implements enrol.Ledger.
-func (l Ledger) UndoPage(ctx context.Context, id muster.EnrolmentID, epoch int64, limit int, until time.Time) (res enrol.UndoResult, err error) {
-	err = l.write(ctx, func(c conn) error {
-		e, err := lease(c, id, epoch, enrol.Undoing)
-		if err != nil {
-			return err
-		}
-		res = enrol.UndoResult{}
-		leaseMS, looked := muster.Millis(until), 0
-		var candidates []newMember
-		if err := c.query("SELECT account_id, subgroup_id, enrolment_id, spoke FROM group_member WHERE group_id = $1 AND account_id > $2 ORDER BY account_id LIMIT $3",
-			[]any{e.Group, e.Progress.Cursor, limit}, func(r row) error {
-				looked++
-				e.Progress.Cursor = muster.AccountID(r.Int(0))
-				if muster.EnrolmentID(r.Int(2)) == e.ID && !r.Bool(3) {
-					candidates = append(candidates, newMember{account: e.Progress.Cursor, subgroup: muster.SubgroupID(r.Int(1))})
-				}
-				return nil
-			}); err != nil {
-			return err
-		}
-		if res.Removed, err = undoMembers(c, &e, candidates); err != nil {
-			return err
-		}
-		e.Removed += int64(len(res.Removed))
-		if looked < limit {
-			e.State, leaseMS = enrol.Undone, 0
-		}
-		res.Enrolment = e
-		return saveJob(c, &e, leaseMS)
-	})
-	if err == nil && len(res.Removed) > 0 {
-		l.members.changed(res.Enrolment.Group)
-	}
-	return res, err
-}
-
-// undoMembers removes those of the candidates who have still not spoken or
-// accepted, and counts them.
-func undoMembers(c conn, e *enrol.Enrolment, candidates []newMember) ([]muster.AccountID, error) {
-	if len(candidates) == 0 {
-		return nil, nil
-	}
-	if _, err := getGroup(c, e.Group, c.forUpdate()); err != nil {
-		if muster.CodeOf(err) == muster.CodeNotFound {
-			return nil, nil // dissolved meanwhile: nobody is left to remove
-		}
-		return nil, err
-	}
-	var removed []muster.AccountID
-	left := map[muster.SubgroupID]int64{}
-	for _, m := range candidates {
-		n, err := c.exec("DELETE FROM group_member WHERE group_id = $1 AND account_id = $2 AND enrolment_id = $3 AND role = 1 AND spoke = $4",
-			e.Group, m.account, e.ID, false)
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			continue
-		}
-		if _, err := c.exec("DELETE FROM account_group WHERE account_id = $1 AND group_id = $2", m.account, e.Group); err != nil {
-			return nil, err
-		}
-		removed = append(removed, m.account)
-		left[m.subgroup]++
-	}
-	if err := countMembers(c, e.Group, 0, -int64(len(removed))); err != nil {
-		return nil, err
-	}
-	for _, sub := range sortedKeys(left) {
-		if err := countSubgroup(c, e.Group, sub, -left[sub]); err != nil {
-			return nil, err
-		}
-	}
-	return removed, nil
 }

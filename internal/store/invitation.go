@@ -114,6 +114,9 @@ func (l Ledger) Answer(ctx context.Context, account muster.AccountID, id muster.
 		_, err = c.exec("UPDATE invitation SET answer = $1, answered_ms = $2 WHERE account_id = $3 AND invitation_id = $4", choice, l.now(), account, id)
 		return err
 	})
+	if err == nil && res.Removed {
+		l.members.changed(res.Group)
+	}
 	return res, err
 }
 
@@ -204,8 +207,12 @@ func (l Ledger) placeOf(c conn, e *enrol.Enrolment, q question) (muster.Subgroup
 	return 0, err
 }
 
-// leave takes the account off the channel's roster, at once or by the outbox.
+// leave takes the account off the channel's roster, at once or by the outbox,
+// and keeps it out of the group.
 func (l Ledger) leave(c conn, account muster.AccountID, q question, id muster.InvitationID, res *enrol.Answered) error {
+	if err := l.stayOut(c, account, q.group, res); err != nil {
+		return err
+	}
 	if l.channelsHere {
 		removed, err := l.leaveRoster(c, q.channel, account)
 		res.Left = removed
@@ -214,6 +221,29 @@ func (l Ledger) leave(c conn, account muster.AccountID, q question, id muster.In
 	res.Left = true
 	_, err := c.exec("INSERT INTO leave_outbox (channel_id, account_id, invitation_id, created_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 		q.channel, account, id, l.now())
+	return err
+}
+
+// stayOut notes that the account does not want to be in the group: other
+// enrolments ask it first, also one that is adding people at this moment, whose
+// page has the group's lock before or after us. If one has added it already, and
+// it has neither accepted nor spoken since, it is taken out again.
+func (l Ledger) stayOut(c conn, account muster.AccountID, id muster.GroupID, res *enrol.Answered) error {
+	if _, err := getGroup(c, id, c.forUpdate()); err != nil {
+		if muster.CodeOf(err) == muster.CodeNotFound {
+			return nil // dissolved: nothing to stay out of
+		}
+		return err
+	}
+	if _, err := c.exec("INSERT INTO group_left (group_id, account_id, at_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, account, l.now()); err != nil {
+		return err
+	}
+	m, err := getMember(c, id, account)
+	if err != nil || m.Enrolment == 0 {
+		return err
+	}
+	removed, err := undoMembers(c, &enrol.Enrolment{ID: m.Enrolment, Group: id}, []newMember{{account: account, subgroup: m.Subgroup}})
+	res.Removed = len(removed) > 0
 	return err
 }
 
