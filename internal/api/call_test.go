@@ -305,7 +305,7 @@ func TestBodies(t *testing.T) {
 		t.Errorf("a length that is too large: %s %s", res.Status, body)
 	}
 	res, body = n.do(c, http.MethodPost, create, io.MultiReader(strings.NewReader(long)), "Content-Type", "application/json")
-	if res.StatusCode != http.StatusTooManyRequests || !strings.Contains(body, `"code":"resource_exhausted"`) {
+	if res.StatusCode != http.StatusTooManyRequests || !strings.Contains(body, `"code":"resource_exhausted"`) || !res.Close {
 		t.Errorf("a body without a length: %s %s", res.Status, body)
 	}
 	// Without a session, little is read.
@@ -315,7 +315,7 @@ func TestBodies(t *testing.T) {
 	}
 	for path, who := range map[string]*caller{create: c, login: n.anonymous()} {
 		res, body = n.post(who, path, "application/json", string(packed(t, 20<<20)), "Content-Encoding", "gzip")
-		if !strings.Contains(body, `"code":"resource_exhausted"`) {
+		if !strings.Contains(body, `"code":"resource_exhausted"`) || !strings.Contains(body, "unpacks to more than is allowed") {
 			t.Errorf("%s, a bomb: %s %s", path, res.Status, body)
 		}
 	}

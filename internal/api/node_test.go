@@ -223,6 +223,7 @@ type received struct {
 	StatusCode, ProtoMajor int
 	Status, Proto          string
 	Header                 http.Header
+	Close                  bool // the server ends the connection
 	cookies                []*http.Cookie
 }
 
@@ -254,7 +255,7 @@ func (n *node) do(c *caller, method, path string, body io.Reader, headers ...str
 		n.t.Fatal(err)
 	}
 	return &received{
-		StatusCode: res.StatusCode, ProtoMajor: res.ProtoMajor, Status: res.Status, Proto: res.Proto, Header: res.Header, cookies: res.Cookies(),
+		StatusCode: res.StatusCode, ProtoMajor: res.ProtoMajor, Status: res.Status, Proto: res.Proto, Header: res.Header, Close: res.Close, cookies: res.Cookies(),
 	}, string(text)
 }
 

@@ -20,6 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
+	v1 "muster/gen/muster/v1"
+
 	"muster/internal/account"
 	"muster/internal/api"
 )
@@ -158,7 +162,7 @@ func TestOps(t *testing.T) {
 // leaves a slow answer alone.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
-	n := startNode(t, nodeOptions{api: func(o *api.Options) { o.BodyTimeout = 50 * time.Millisecond }})
+	n := startNode(t, nodeOptions{noWorkers: true, api: func(o *api.Options) { o.BodyTimeout = 50 * time.Millisecond }})
 	c := n.person("anna", account.ServerUser)
 	for _, test := range []struct{ name, path, token string }{
 		{"a call", mePath, c.token}, {"a refused call", mePath, "nonsense"}, {"nothing", "/nowhere", ""},
@@ -178,11 +182,13 @@ func TestSlowBody(t *testing.T) {
 		}
 	}
 	room, group := n.places(c)
-	stream := n.watchNew(c, room, group) // outlives the time of a body
-	for stream.Receive() {
+	stream := n.watchNew(c, room, group)
+	time.Sleep(150 * time.Millisecond) // three times what a body may take: the stream is no body
+	if _, err := c.enrolments.CancelEnrolment(t.Context(), connect.NewRequest(&v1.CancelEnrolmentRequest{EnrolmentId: stream.Msg().GetEnrolment().GetId()})); err != nil {
+		t.Fatal(err)
 	}
-	if stream.Err() != nil {
-		t.Errorf("the stream ended with %v", stream.Err())
+	if !stream.Receive() || stream.Msg().GetEnrolment().GetState() != v1.EnrolmentState_ENROLMENT_STATE_CANCELLED || stream.Receive() || stream.Err() != nil {
+		t.Errorf("the stream: %v, %v", stream.Msg(), stream.Err())
 	}
 }
 

@@ -73,7 +73,7 @@ function onSubmit(id, act) {
 
 function show(id) {
   for (const section of ['sign-in', 'sign-up', 'home']) at(section).hidden = section !== id;
-  at(id).querySelector('input:not([type=radio])')?.focus();
+  if (id !== 'home') at(id).querySelector('label:not([hidden]) input').focus();
 }
 
 function signedOut() {
@@ -170,7 +170,7 @@ at('sign-out').addEventListener('click', () => busy(at('sign-out'), async () => 
 function signUp() {
   const kind = oneTime.startsWith('msc_') ? 'sign_up_claim' : oneTime ? 'sign_up_owner' : '';
   if (kind) {
-    at('sign-up-title').textContent = say(kind);
+    at('sign-up-title').textContent = at('sign-up-button').textContent = say(kind);
     at('sign-up-lead').textContent = say(`${kind}_lead`);
     at('sign-up-lead').hidden = false;
   }
