@@ -27,6 +27,7 @@ type grammar struct {
 	JSON bool `help:"Print results as JSON, one object in each line, and errors as an object on standard error."`
 
 	Serve   serveCmd   `cmd:"" help:"Run the server: API, live socket, web pages and database in one process."`
+	Demo    demoCmd    `cmd:"" help:"Show what Muster does in ten seconds: a server, 10,000 people, an enrolment, and a check of every number."`
 	Account accountCmd `cmd:"" help:"Accounts: create, list, show, claim, link, role, suspend, sessions, revoke."`
 	Channel channelCmd `cmd:"" help:"Channels and their rosters: create, list, import, export, roster, level, ban, ..."`
 	Group   groupCmd   `cmd:"" help:"Groups: create, list, show, members, invite, role, remove, subgroups, map."`

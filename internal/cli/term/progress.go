@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,6 +98,31 @@ func (p *Progress) Finish() {
 		return
 	}
 	p.term.Tell("  %s: %s in %s", "  %s：%s，用时 %s", p.label, p.figures(), Took(time.Since(p.began)))
+}
+
+// Vanish ends the progress and leaves nothing standing, for whoever tells the
+// end in their own words.
+func (p *Progress) Vanish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.over = true
+	if p.bar != nil {
+		p.bar.Abort(true)
+		p.bars.Wait()
+	}
+}
+
+// Bar is a full bar of the given width in characters, for a line that tells the
+// end of something.
+func Bar(done, total int64, width int) string {
+	full := width
+	if total > 0 {
+		full = int(min(done, total) * int64(width) / total)
+	}
+	return strings.Repeat("█", full) + strings.Repeat("░", width-full)
 }
 
 // figures says how far it is.
