@@ -53,8 +53,9 @@ type Subgroup struct {
 
 // Mine is a group as one of its members sees it.
 type Mine struct {
-	Group    Group
-	Role     muster.Role
+	Group Group
+	Role  muster.Role
+	// Subgroup is 0 in lists.
 	Subgroup muster.SubgroupID
 	Read     muster.Seq // up to where the account has read
 	Head     muster.Seq
@@ -133,7 +134,8 @@ type Store interface {
 	// Member reads one membership, Role NotMember if there is none. It is
 	// called for every read of a group and must be fast.
 	Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (Member, error)
-	// ListMine pages through an account's groups by id, Head not filled in.
+	// ListMine pages through an account's groups by id, Head and Subgroup not
+	// filled in.
 	ListMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) ([]Mine, error)
 	// ListMembers reads a page.
 	ListMembers(ctx context.Context, q MemberQuery) (MemberPage, error)

@@ -167,12 +167,12 @@ func (f *sqliteFile) copyTo(ctx context.Context, dir string) (path string, err e
 }
 
 // describe makes the manifest's entry of a file.
-func describe(path, name string) (backupFile, error) {
+func describe(path, name string) (file backupFile, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return backupFile{}, err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	sum := sha256.New()
 	n, err := io.Copy(sum, f)
 	return backupFile{Name: name, Bytes: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
@@ -203,12 +203,12 @@ func writeBackup(ctx context.Context, w io.Writer, m manifest, paths []string) e
 	return out.Close()
 }
 
-func copyFile(ctx context.Context, w io.Writer, path string) error {
+func copyFile(ctx context.Context, w io.Writer, path string) (err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	_, err = io.Copy(w, untilDone{ctx, f})
 	return err
 }

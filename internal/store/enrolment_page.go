@@ -181,11 +181,14 @@ func (l Ledger) Classify(ctx context.Context, id muster.GroupID, requester muste
 // CommitPage implements enrol.Ledger. Locks are taken in the order job, group,
 // as everywhere.
 func (l Ledger) CommitPage(ctx context.Context, p enrol.Page) (res enrol.PageResult, err error) {
+	h := l.groups.hold()
+	defer h.release()
 	err = l.write(ctx, func(c conn) error {
 		e, err := lease(c, p.Enrolment, p.Epoch, enrol.Running)
 		if err != nil {
 			return err
 		}
+		h.on(e.Group)
 		if e.Progress.Cursor != p.From {
 			return muster.Conflict("lease_lost", "the enrolment has moved on")
 		}
@@ -204,9 +207,6 @@ func (l Ledger) CommitPage(ctx context.Context, p enrol.Page) (res enrol.PageRes
 		res.Enrolment = e
 		return saveJob(c, &e, leaseMS)
 	})
-	if err == nil && len(res.Added) > 0 {
-		l.groups.changed(res.Enrolment.Group)
-	}
 	return res, err
 }
 

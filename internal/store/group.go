@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"muster"
 	"muster/internal/group"
@@ -50,7 +51,10 @@ func getMember(c conn, id muster.GroupID, account muster.AccountID) (group.Membe
 // inGroup runs fn in a transaction that has locked the group, after decide has
 // agreed with the acting member.
 func (s Groups) inGroup(ctx context.Context, id muster.GroupID, acting muster.AccountID, decide group.Decide, fn func(c conn, g group.Group) error) error {
+	h := s.groups.hold()
+	defer h.release()
 	return s.write(ctx, func(c conn) error {
+		h.on(id)
 		g, err := getGroup(c, id, c.forUpdate())
 		if err != nil {
 			return err
@@ -82,9 +86,16 @@ func (s Groups) CreateGroup(ctx context.Context, g group.Group) error {
 }
 
 // Group implements group.Store.
-func (s Groups) Group(ctx context.Context, id muster.GroupID) (g group.Group, err error) {
-	err = s.read(ctx, func(c conn) error { g, err = getGroup(c, id, ""); return err })
-	return g, err
+func (s Groups) Group(ctx context.Context, id muster.GroupID) (group.Group, error) {
+	found, err := s.groupsOf(ctx, []muster.GroupID{id})
+	if err != nil {
+		return group.Group{}, err
+	}
+	g, ok := found[id]
+	if !ok {
+		return group.Group{}, muster.NotFound("group")
+	}
+	return g, nil
 }
 
 // UpdateGroup implements group.Store.
@@ -173,37 +184,56 @@ func accountsOf(c conn, sql string, args ...any) ([]muster.AccountID, error) {
 	return accounts, err
 }
 
-// Member implements group.Store.
+// Member implements group.Store. The rows of a dissolved group's members go
+// after the group itself.
 func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (m group.Member, err error) {
-	err = s.read(ctx, func(c conn) error {
-		found, err := one(c, "SELECT 1 FROM grp WHERE id = $1", []any{id}, func(row) {})
-		if err != nil || !found {
-			m = group.Member{Group: id, Account: account}
-			return err
-		}
-		m, err = getMember(c, id, account)
-		return err
-	})
+	found, err := s.groupsOf(ctx, []muster.GroupID{id})
+	if err != nil || len(found) == 0 {
+		return group.Member{Group: id, Account: account}, err
+	}
+	err = s.read(ctx, func(c conn) error { m, err = getMember(c, id, account); return err })
 	return m, err
 }
 
-// ListMine implements group.Store. The account's own rows lie side by side.
+// ListMine implements group.Store. The account's own rows lie side by side, and
+// few of them are of groups in which it is more than a member.
 func (s Groups) ListMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (page []group.Mine, err error) {
+	var ids []muster.GroupID
 	err = s.read(ctx, func(c conn) error {
-		return c.query("SELECT "+groupColumns+`, m.role, m.subgroup_id, a.read_seq
-			FROM account_group a
-			JOIN grp g ON g.id = a.group_id
-			JOIN group_member m ON m.group_id = a.group_id AND m.account_id = a.account_id
-			WHERE a.account_id = $1 AND a.group_id > $2 ORDER BY a.group_id LIMIT $3`,
+		page, ids = make([]group.Mine, 0, min(limit, 64)), make([]muster.GroupID, 0, min(limit, 64))
+		if err := c.query("SELECT group_id, read_seq FROM account_group WHERE account_id = $1 AND group_id > $2 ORDER BY group_id LIMIT $3",
 			[]any{account, after, limit}, func(r row) error {
-				page = append(page, group.Mine{
-					Group: scanGroup(r, 0), Role: muster.Role(r.Int(7)), //nolint:gosec // a role
-					Subgroup: muster.SubgroupID(r.Int(8)), Read: muster.Seq(r.Int(9)),
-				})
+				id := muster.GroupID(r.Int(0))
+				page = append(page, group.Mine{Group: group.Group{ID: id}, Role: muster.RoleMember, Read: muster.Seq(r.Int(1))})
+				ids = append(ids, id)
+				return nil
+			}); err != nil || len(page) == 0 {
+			return err
+		}
+		at := 0
+		return c.query("SELECT group_id, role FROM group_member WHERE account_id = $1 AND role > 1 AND group_id > $2 AND group_id <= $3 ORDER BY group_id",
+			[]any{account, after, ids[len(ids)-1]}, func(r row) error {
+				for at < len(ids) && ids[at] < muster.GroupID(r.Int(0)) {
+					at++
+				}
+				if at < len(ids) && ids[at] == muster.GroupID(r.Int(0)) {
+					page[at].Role = muster.Role(r.Int(1)) //nolint:gosec // a role
+				}
 				return nil
 			})
 	})
-	return page, err
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	groups, err := s.groupsOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i := range page {
+		page[i].Group = groups[ids[i]]
+		page[i].Group.ID = ids[i]
+	}
+	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.Owner == 0 }), nil // dissolved just now
 }
 
 // SaveReads implements group.Store.

@@ -84,6 +84,8 @@ type question struct {
 // Answer implements enrol.Ledger. Locks are taken in the order job, group,
 // invitation.
 func (l Ledger) Answer(ctx context.Context, account muster.AccountID, id muster.InvitationID, choice enrol.Choice, head muster.Seq) (res enrol.Answered, err error) {
+	h := l.groups.hold()
+	defer h.release()
 	err = l.write(ctx, func(c conn) error {
 		e, err := getJob(c, muster.EnrolmentID(id), c.forUpdate())
 		byHand := err != nil && muster.CodeOf(err) == muster.CodeNotFound
@@ -94,6 +96,7 @@ func (l Ledger) Answer(ctx context.Context, account muster.AccountID, id muster.
 		if err != nil {
 			return err
 		}
+		h.on(q.group)
 		res = enrol.Answered{Group: q.group, Channel: q.channel, Enrolment: e.ID}
 		switch {
 		case q.answer == choice:
@@ -242,7 +245,7 @@ func (l Ledger) stayOut(c conn, account muster.AccountID, id muster.GroupID, res
 	if err != nil || m.Enrolment == 0 {
 		return err
 	}
-	removed, err := undoMembers(c, &enrol.Enrolment{ID: m.Enrolment, Group: id}, []newMember{{account: account, subgroup: m.Subgroup}})
+	removed, err := l.undoMembers(c, id, m.Enrolment, []muster.AccountID{account})
 	res.Removed = len(removed) > 0
 	return err
 }

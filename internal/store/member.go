@@ -117,7 +117,10 @@ func pairOf(c conn, id muster.GroupID, acting, target muster.AccountID, decide g
 // SetRole implements group.Store.
 func (s Groups) SetRole(ctx context.Context, id muster.GroupID, acting, target muster.AccountID, role muster.Role, decide group.DecidePair) error {
 	const set = "UPDATE group_member SET role = $1 WHERE group_id = $2 AND account_id = $3"
+	h := s.groups.hold()
+	defer h.release()
 	err := s.write(ctx, func(c conn) error {
+		h.on(id)
 		if _, err := getGroup(c, id, c.forUpdate()); err != nil {
 			return err
 		}
@@ -145,7 +148,10 @@ func (s Groups) SetRole(ctx context.Context, id muster.GroupID, acting, target m
 
 // RemoveMember implements group.Store.
 func (s Groups) RemoveMember(ctx context.Context, id muster.GroupID, acting, target muster.AccountID, left bool, decide group.DecidePair) error {
+	h := s.groups.hold()
+	defer h.release()
 	err := s.write(ctx, func(c conn) error {
+		h.on(id)
 		if _, err := getGroup(c, id, c.forUpdate()); err != nil {
 			return err
 		}

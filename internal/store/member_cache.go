@@ -12,7 +12,6 @@ type membership struct {
 	subgroup  muster.SubgroupID
 	joinedSeq muster.Seq
 	spoke     bool
-	nickname  string
 }
 
 // memberCacheSize bounds the remembered memberships; when it is reached half of

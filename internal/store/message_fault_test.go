@@ -52,6 +52,15 @@ func (b *brokenJournal) Err() error {
 	return b.logJournal.Err()
 }
 
+func sqliteLogOf(t testing.TB, s *Store) *sqliteLog {
+	t.Helper()
+	l, ok := s.log.(*sqliteLog)
+	if !ok {
+		t.Fatalf("the log is a %T", s.log)
+	}
+	return l
+}
+
 // TestLogStopsWhenTheDiskFails: after a failed sync nothing is acknowledged any
 // more, the store says so, what was acknowledged is there after a restart, and
 // what was not can be sent again.
@@ -65,7 +74,7 @@ func TestLogStopsWhenTheDiskFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := s.log.(*sqliteLog)
+			l := sqliteLogOf(t, s)
 			b := &brokenJournal{logJournal: l.journal, loses: loses}
 			l.journal = b
 			stop := runStore(t, s)
@@ -134,7 +143,7 @@ func TestLogStopsWhenTheDiskFails(t *testing.T) {
 func TestLogWaitsForItsDatabase(t *testing.T) {
 	t.Parallel()
 	s := startStore(t, Options{Dir: t.TempDir()})
-	l := s.log.(*sqliteLog)
+	l := sqliteLogOf(t, s)
 	addGroup(t, s, 1, 1, 1)
 	rename := func(from, to string) {
 		t.Helper()
@@ -208,7 +217,7 @@ func TestStoreChild(t *testing.T) {
 	say := func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintf(os.Stdout, "\n@"+format+"\n", args...)
+		_, _ = fmt.Fprintf(os.Stdout, "\n@"+format+"\n", args...) // the parent may be gone
 	}
 	say("ready %d", time.Since(start).Milliseconds())
 	var count atomic.Int64
@@ -233,7 +242,7 @@ func TestStoreChild(t *testing.T) {
 		})
 	}
 	for full == 0 { // so that kills hit the applier, too
-		if err := s.log.(*sqliteLog).flush(t.Context()); err != nil {
+		if err := sqliteLogOf(t, s).flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Millisecond)

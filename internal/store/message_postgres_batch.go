@@ -72,13 +72,14 @@ func mayRetry(err error) bool {
 	if !ok {
 		return true
 	}
-	switch {
-	case pe.Code == pgSerializationFailure, pe.Code == pgDeadlock, pe.Code == pgUniqueViolation:
+	switch pe.Code {
+	case pgSerializationFailure, pgDeadlock:
+		return true
+	case pgUniqueViolation:
 		return true // a key that another node took since it was looked for is found the next time
-	default:
-		class := pe.Code[:min(2, len(pe.Code))]
-		return class == "08" || class == "57" // connection trouble, the server is shutting down
 	}
+	class := pe.Code[:min(2, len(pe.Code))]
+	return class == "08" || class == "57" // connection trouble, the server is shutting down
 }
 
 func (sh *pgShard) answer(b *pgBatch) {

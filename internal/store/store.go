@@ -33,6 +33,7 @@ type Store struct {
 	clock   muster.Clock
 	ids     *muster.IDs
 	members memberCache
+	groups  groupCache
 	log     messageLog
 }
 

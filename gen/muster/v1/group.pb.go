@@ -536,12 +536,13 @@ func (x *GroupMessage) GetCount() int64 {
 
 // MyGroup is a group as one of its members sees it.
 type MyGroup struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Group         *Group                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=muster.v1.Role" json:"role,omitempty"`
-	SubgroupId    int64                  `protobuf:"varint,3,opt,name=subgroup_id,json=subgroupId,proto3" json:"subgroup_id,omitempty"`
-	ReadSeq       int64                  `protobuf:"varint,4,opt,name=read_seq,json=readSeq,proto3" json:"read_seq,omitempty"`
-	Unread        int64                  `protobuf:"varint,5,opt,name=unread,proto3" json:"unread,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Group *Group                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Role  Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=muster.v1.Role" json:"role,omitempty"`
+	// Only of GetGroup and MemberAdded; 0 in lists and in Sync.
+	SubgroupId    int64 `protobuf:"varint,3,opt,name=subgroup_id,json=subgroupId,proto3" json:"subgroup_id,omitempty"`
+	ReadSeq       int64 `protobuf:"varint,4,opt,name=read_seq,json=readSeq,proto3" json:"read_seq,omitempty"`
+	Unread        int64 `protobuf:"varint,5,opt,name=unread,proto3" json:"unread,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -41,6 +41,7 @@ CREATE TABLE group_member (
   PRIMARY KEY (group_id, account_id)
 ){{clustered}};
 CREATE INDEX group_member_staff ON group_member (group_id, role, account_id) WHERE role > 1;
+CREATE INDEX group_member_staff_of ON group_member (account_id, group_id, role) WHERE role > 1;
 
 -- Clustered by account: one range holds all groups of a person who returns.
 CREATE TABLE account_group (
