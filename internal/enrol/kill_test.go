@@ -279,7 +279,7 @@ func TestKill(t *testing.T) {
 		for _, point := range []string{"claimed 0", "before-page 0", "after-page 0", "before-page 5", "after-page 5"} {
 			k.point(point)
 		}
-		most := 2 * people / 250 * 9 / 10 / kills // so that there is something left to kill at the end
+		most := people / 250 / kills * 6 / 5 // so that there is something left to kill at the end
 		for range kills {
 			if !k.random(k.r.IntN(most)) {
 				t.Fatalf("the job ended after %d kills", k.kills)
@@ -297,7 +297,7 @@ func TestKill(t *testing.T) {
 		k.point("before-undo-page 2")
 		k.point("after-undo-page 2")
 		for range kills / 4 {
-			if !k.random(k.r.IntN(max(people/1000*8/10/kills*4*2, 2))) {
+			if !k.random(k.r.IntN(people / 1000 / kills * 2)) {
 				t.Fatalf("the undoing ended after %d kills", k.kills)
 			}
 		}

@@ -2,27 +2,32 @@ package fault
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // said begins the lines of a child that are meant for its parent, among those of
 // the testing package.
 const said = "said: "
 
+// patience is how long a parent waits for a word. Whoever says nothing for that
+// long hangs.
+const patience = 5 * time.Minute
+
 // Child is this test binary once more, as a process of its own that runs one
 // test. The test finds out by its environment what to do, and skips when it is
 // not run by a parent.
 type Child struct {
-	t   testing.TB
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Reader
+	t     testing.TB
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines chan string // what it says; closed at its end
 }
 
 // StartChild starts a process that runs the named test with these additions to
@@ -44,33 +49,49 @@ func StartChild(t testing.TB, test string, env ...string) *Child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return &Child{t: t, cmd: cmd, in: in, out: bufio.NewReader(out)}
+	c := &Child{t: t, cmd: cmd, in: in, lines: make(chan string, 1<<16)}
+	go c.read(out)
+	t.Cleanup(func() { _ = c.Kill() })
+	return c
 }
 
-// Hear waits for the next line that the child says. It is io.EOF when the child
-// has ended.
-func (c *Child) Hear() (string, error) {
-	for other := ""; ; {
-		line, err := c.out.ReadString('\n')
-		if text, ok := strings.CutPrefix(line, said); ok && err == nil {
-			return strings.TrimSuffix(text, "\n"), nil
+// read passes on what the child says until it ends; Kill and Wait wait for that.
+func (c *Child) read(out io.Reader) {
+	defer close(c.lines)
+	other := ""
+	for in := bufio.NewScanner(out); in.Scan(); {
+		if text, ok := strings.CutPrefix(in.Text(), said); ok {
+			c.lines <- text
+		} else {
+			other += in.Text() + "\n"
 		}
-		if err != nil {
-			if other != "" && !strings.HasPrefix(other, "PASS") {
-				c.t.Logf("a child's last words: %s", other)
-			}
-			return "", io.EOF
-		}
-		other += line
+	}
+	if strings.Contains(other, "FAIL") {
+		fmt.Fprintln(os.Stderr, "a child process failed:\n"+other)
 	}
 }
 
-// MustHear is Hear of a child that must not have ended.
+// Hear waits for the next line that one of the children says, and tells which
+// one. ok is false when that child has ended instead.
+func Hear(children ...*Child) (i int, line string, ok bool) {
+	cases := make([]reflect.SelectCase, len(children)+1)
+	for i, c := range children {
+		cases[i] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(c.lines)}
+	}
+	cases[len(children)] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(time.After(patience))}
+	i, word, ok := reflect.Select(cases)
+	if i == len(children) {
+		children[0].t.Fatalf("nothing heard from %d child processes for %v", len(children), patience)
+	}
+	return i, word.String(), ok
+}
+
+// MustHear waits for the child's next line; it must not have ended.
 func (c *Child) MustHear() string {
 	c.t.Helper()
-	line, err := c.Hear()
-	if err != nil {
-		c.t.Fatalf("a child ended by itself: %v", c.cmd.Wait())
+	_, line, ok := Hear(c)
+	if !ok {
+		c.t.Fatal("a child process ended by itself")
 	}
 	return line
 }
@@ -83,26 +104,25 @@ func (c *Child) Tell(line string) {
 	}
 }
 
-// Kill sends SIGKILL and waits for the end. It tells whether the child was still
-// there to be killed.
+// Kill sends SIGKILL and waits for the end. It tells whether that, rather than
+// anything else, was the child's end.
 func (c *Child) Kill() bool {
 	_ = c.cmd.Process.Kill() // it may have ended by itself
-	_, _ = io.Copy(io.Discard, c.out)
-	var exit *exec.ExitError
-	return errors.As(c.cmd.Wait(), &exit) && !exit.Exited()
+	return c.wait() != nil && !c.cmd.ProcessState.Exited()
 }
 
 // Wait waits for a child that ends by itself and fails the test if it failed.
 func (c *Child) Wait() {
 	c.t.Helper()
-	for {
-		if _, err := c.Hear(); err != nil {
-			break
-		}
+	if err := c.wait(); err != nil {
+		c.t.Errorf("a child process: %v", err)
 	}
-	if err := c.cmd.Wait(); err != nil {
-		c.t.Errorf("a child: %v", err)
+}
+
+func (c *Child) wait() error {
+	for range c.lines { // to the end: the pipe has to be read empty before Wait
 	}
+	return c.cmd.Wait()
 }
 
 // Say is what a child has to say to its parent.
