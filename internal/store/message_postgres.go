@@ -23,6 +23,8 @@ const (
 	// pgBatchTimeout is how long a batch may take. A database that hangs longer
 	// counts as unreachable.
 	pgBatchTimeout = 20 * time.Second
+	// pgRecent is how many messages each writer remembers.
+	pgRecent = 16 << 10
 	// pgPing is how long a readiness probe waits for the database.
 	pgPing = time.Second
 )
@@ -45,9 +47,14 @@ type pgLog struct {
 type pgShard struct {
 	log   *pgLog
 	queue sendQueue
-	// headed are groups that are known to have a row in group_head; the
-	// writer's own. Such a row is never deleted.
+
+	// The writer's own. headed are groups that are known to have a row in
+	// group_head, which is never deleted. recent are messages that this node
+	// wrote lately, so that most of what is sent again costs no transaction;
+	// order has their keys, oldest first.
 	headed map[muster.GroupID]struct{}
+	recent map[messageKey]place
+	order  []messageKey
 }
 
 // openPostgresLog makes the log's tables and connects its writers.
@@ -65,7 +72,9 @@ func openPostgresLog(ctx context.Context, s *Store, opt Options) (*pgLog, error)
 	params["synchronous_commit"] = "on"
 	// Every statement of a writer finds a batch of rows by their keys. Without
 	// these a plan that was made while a table was small reads all of it later.
-	params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
+	for _, way := range []string{"seqscan", "bitmapscan", "hashjoin", "mergejoin"} {
+		params["enable_"+way] = "off"
+	}
 	params["plan_cache_mode"] = "force_generic_plan"
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -73,7 +82,7 @@ func openPostgresLog(ctx context.Context, s *Store, opt Options) (*pgLog, error)
 	}
 	l := &pgLog{store: s, pool: pool}
 	for i := range l.shards {
-		l.shards[i] = pgShard{log: l, queue: newSendQueue(), headed: make(map[muster.GroupID]struct{})}
+		l.shards[i] = pgShard{log: l, queue: newSendQueue(), headed: make(map[muster.GroupID]struct{}), recent: make(map[messageKey]place)}
 	}
 	return l, nil
 }
