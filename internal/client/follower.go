@@ -78,8 +78,7 @@ func (f *Follower) Positions() map[muster.GroupID]muster.Seq {
 func (f *Follower) Run(ctx context.Context) error {
 	pause := firstPause
 	for {
-		begun := time.Now() //nolint:forbidigo // a duration
-		err := f.once(ctx)
+		ready, err := f.once(ctx)
 		if ctx.Err() != nil {
 			f.end(ctx.Err())
 			return nil
@@ -89,7 +88,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			f.end(err)
 			return err
 		}
-		if time.Since(begun) > lastPause {
+		if ready {
 			pause = firstPause
 		}
 		wait := max(after, pause/2+rand.N(pause/2+1)) //nolint:gosec // jitter
@@ -131,11 +130,12 @@ func (f *Follower) end(err error) {
 	f.live = nil
 }
 
-// once is one connection's life.
-func (f *Follower) once(ctx context.Context) error {
+// once is one connection's life. ready says that it had caught up before it
+// ended.
+func (f *Follower) once(ctx context.Context) (ready bool, err error) {
 	l, err := Dial(ctx, f.opt)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() {
 		f.lost()
@@ -143,7 +143,7 @@ func (f *Follower) once(ctx context.Context) error {
 	}()
 	s := &stream{Live: l}
 	if err := f.catchUp(ctx, s); err != nil {
-		return err
+		return false, err
 	}
 	f.mu.Lock()
 	f.live = l
@@ -153,10 +153,10 @@ func (f *Follower) once(ctx context.Context) error {
 	for {
 		e, err := s.next(ctx)
 		if err != nil {
-			return err
+			return true, err
 		}
 		if err := f.take(ctx, s, e); err != nil {
-			return err
+			return true, err
 		}
 	}
 }

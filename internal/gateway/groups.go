@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -64,6 +65,9 @@ type groupTopic struct {
 	repairing bool
 	// lastSweep is the log's head at the last sweep.
 	lastSweep uint64
+	// marks are the seqs behind which some connections' pushes begin, where that
+	// is not delivered yet. No frame holds messages from both sides of one.
+	marks []uint64
 }
 
 func (t *groupTable) init(g *Gateway) {
@@ -193,11 +197,28 @@ func (t *groupTopic) begin(head uint64) {
 	t.catchUp()
 }
 
-// add begins the pushes to a connection.
-func (t *groupTopic) add(c engine.Conn) {
+// add begins the pushes to a connection, behind a seq.
+func (t *groupTopic) add(c engine.Conn, after muster.Seq) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c.Subscribe(t.topic(), t.delivered)
+	mark := max(t.delivered, uint64(after)) //nolint:gosec // a seq
+	if mark > t.delivered && !slices.Contains(t.marks, mark) {
+		t.marks = append(t.marks, mark)
+	}
+	c.Subscribe(t.topic(), mark)
+}
+
+// upTo is as far as one frame behind delivered may reach, at most to. The lock
+// is held.
+func (t *groupTopic) upTo(to uint64) uint64 {
+	if len(t.marks) == 0 {
+		return to
+	}
+	t.marks = slices.DeleteFunc(t.marks, func(mark uint64) bool { return mark <= t.delivered })
+	for _, mark := range t.marks {
+		to = min(to, mark)
+	}
+	return to
 }
 
 // position is the seq up to which everything was delivered.
@@ -218,7 +239,7 @@ func (t *groupTopic) hear(_ string, payload []byte) {
 	switch {
 	case payload[0] == busNotice:
 		t.gw.engine.Publish(t.topic(), 0, engine.FrameOf(payload[busHeader:]))
-	case payload[0] == busMessages && t.on && !t.repairing && first == t.delivered+1:
+	case payload[0] == busMessages && t.on && !t.repairing && first == t.delivered+1 && t.upTo(last) == last:
 		t.gw.engine.Publish(t.topic(), last, engine.FrameOf(payload[busHeader:]))
 		t.delivered = last
 	default:
@@ -258,6 +279,7 @@ func (t *groupTopic) repair() {
 			t.mu.Unlock()
 			continue
 		}
+		to = t.upTo(to)
 		t.mu.Unlock()
 
 		messages, err := t.gw.svc.Log.Read(t.gw.life, group.Range{
@@ -281,14 +303,23 @@ func (t *groupTopic) repair() {
 		if len(messages) == 0 { // wanted was wrong
 			t.wanted = min(t.wanted, t.delivered)
 		} else {
-			var encoded []byte
-			for i := range messages {
-				encoded = wire.AppendGroupMessage(encoded, &messages[i])
-			}
-			t.deliver(uint64(messages[len(messages)-1].Seq), engine.NewFrame(encoded)) //nolint:gosec // a seq
+			t.deliverRead(messages)
 		}
 		t.mu.Unlock()
 	}
+}
+
+// deliverRead publishes messages that follow delivered, as far as one frame
+// reaches. The lock is held.
+func (t *groupTopic) deliverRead(messages []group.Message) {
+	last := t.upTo(uint64(messages[len(messages)-1].Seq)) //nolint:gosec // a seq
+	var encoded []byte
+	for i := range messages {
+		if uint64(messages[i].Seq) <= last { //nolint:gosec // a seq
+			encoded = wire.AppendGroupMessage(encoded, &messages[i])
+		}
+	}
+	t.deliver(last, engine.NewFrame(encoded))
 }
 
 // deliver publishes a frame that brings everybody up to a seq. The lock is held.

@@ -92,7 +92,9 @@ func TestRoom(t *testing.T) {
 		}
 		// Somebody whose socket goes leaves the room.
 		_ = c.Close()
-		left := a.until("carl left", func(f *musterv1.ServerFrame) bool { return f.GetChannelLeft() != nil && f.GetChannelLeft().GetAccountId() == int64(ps[2].id) })
+		left := a.until("carl left", func(f *musterv1.ServerFrame) bool {
+			return f.GetChannelLeft() != nil && f.GetChannelLeft().GetAccountId() == int64(ps[2].id)
+		})
 		_ = left
 	})
 }

@@ -27,7 +27,9 @@ const maxRereads = 20
 func (s *session) joinAll(ctx context.Context) error {
 	for range maxRereads {
 		epoch := s.epoch()
-		err := s.gw.listGroups(ctx, s.account, func(ids []muster.GroupID) error { return s.join(ctx, ids, epoch) })
+		err := s.gw.listGroups(ctx, s.account, func(ids []muster.GroupID, heads []muster.Seq) error {
+			return s.join(ctx, ids, heads, epoch)
+		})
 		if !errors.Is(err, errMoved) {
 			return err
 		}
@@ -42,8 +44,9 @@ func (s *session) epoch() uint64 {
 }
 
 // join begins the pushes of groups that the account was seen to be in when its
-// removals were at epoch; errMoved when it has been removed from one since.
-func (s *session) join(ctx context.Context, ids []muster.GroupID, epoch uint64) error {
+// removals were at epoch; errMoved when it has been removed from one since. What
+// was there before, up to after, is not pushed, also if it is still on its way.
+func (s *session) join(ctx context.Context, ids []muster.GroupID, after []muster.Seq, epoch uint64) error {
 	topics, err := s.gw.groups.acquire(ctx, ids)
 	if err != nil {
 		return err
@@ -51,14 +54,14 @@ func (s *session) join(ctx context.Context, ids []muster.GroupID, epoch uint64) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moved := s.removals != epoch
-	for _, t := range topics {
+	for n, t := range topics {
 		i, found := s.find(t.id)
 		if found || moved || s.left {
 			s.gw.groups.release(t)
 			continue
 		}
 		s.groups = slices.Insert(s.groups, i, t)
-		t.add(s.conn)
+		t.add(s.conn, after[n])
 	}
 	if moved {
 		return errMoved
@@ -251,7 +254,7 @@ func (st *settler) tellAdded(ctx context.Context, c change, m group.Member, mine
 		if s.in(c.group) != nil {
 			continue
 		}
-		if err := s.join(ctx, []muster.GroupID{c.group}, epochs[i]); err != nil {
+		if err := s.join(ctx, []muster.GroupID{c.group}, []muster.Seq{m.JoinedSeq}, epochs[i]); err != nil {
 			return err
 		}
 		t := s.in(c.group)

@@ -183,10 +183,11 @@ func (s *session) typing(r *musterv1.Typing) {
 	}}})
 }
 
-// listGroups pages through an account's groups.
-func (g *Gateway) listGroups(ctx context.Context, account muster.AccountID, page func(ids []muster.GroupID) error) error {
+// listGroups pages through an account's groups and up to where their logs reach.
+func (g *Gateway) listGroups(ctx context.Context, account muster.AccountID, page func(ids []muster.GroupID, heads []muster.Seq) error) error {
 	const size = 500
 	var ids []muster.GroupID
+	var heads []muster.Seq
 	for after := muster.GroupID(0); ; {
 		mine, err := g.svc.Groups.ListMyGroups(ctx, account, after, size)
 		if err != nil {
@@ -195,12 +196,12 @@ func (g *Gateway) listGroups(ctx context.Context, account muster.AccountID, page
 		if len(mine) == 0 {
 			return nil
 		}
-		ids = ids[:0]
+		ids, heads = ids[:0], heads[:0]
 		for i := range mine {
-			ids = append(ids, mine[i].Group.ID)
+			ids, heads = append(ids, mine[i].Group.ID), append(heads, mine[i].Head)
 		}
 		after = ids[len(ids)-1]
-		if err := page(ids); err != nil {
+		if err := page(ids, heads); err != nil {
 			return err
 		}
 		if len(mine) < size {
