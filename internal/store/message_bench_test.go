@@ -65,11 +65,12 @@ func addGroup(t testing.TB, s *Store, id muster.GroupID, members int64, first mu
 
 // load is a closed loop of senders.
 type load struct {
-	senders  int
-	groups   int
-	members  int64 // of each group; the account ids are 1 to members
-	duration time.Duration
-	newID    func() string
+	senders int
+	// The groups firstGroup+1 to firstGroup+groups are sent to.
+	firstGroup, groups int
+	members            int64 // of each group; the account ids are 1 to members
+	duration           time.Duration
+	newID              func() string
 }
 
 // measured is what a load gave. Times are in milliseconds.
@@ -100,7 +101,7 @@ func (ld load) run(t testing.TB, s *Store) measured {
 		wg.Go(func() {
 			for n := i * 7919; ctx.Err() == nil; n++ {
 				d := group.Draft{
-					Group: muster.GroupID(n%ld.groups + 1), Sender: muster.AccountID(int64(i)%ld.members + 1), Nickname: "Ada",
+					Group: muster.GroupID(ld.firstGroup + n%ld.groups + 1), Sender: muster.AccountID(int64(i)%ld.members + 1), Nickname: "Ada",
 					ClientID: ld.newID(), Kind: group.KindText, Text: text,
 				}
 				at := time.Now()
@@ -193,6 +194,88 @@ func BenchmarkDurableSend(b *testing.B) {
 				for b.Loop() {
 					ld.run(b, s).report(b)
 				}
+			})
+		}
+	})
+}
+
+// BenchmarkSendToLargeGroup: a group of 1,000,000 people, nearly all of them
+// offline, takes messages as fast as one of 100. The loads alternate, so that
+// the machine's other work meets both.
+func BenchmarkSendToLargeGroup(b *testing.B) {
+	forEachBackend(b, func(b *testing.B, opt Options) {
+		s := startStore(b, opt)
+		const rounds = 6
+		sizes := map[string]int64{"small": 100, "large": 1_000_000}
+		addGroup(b, s, 1, sizes["small"], 1)
+		addGroup(b, s, 2, sizes["large"], 1)
+		for b.Loop() {
+			rates := make(map[string][]float64)
+			for range rounds {
+				for id, name := range []string{"small", "large"} {
+					ld := load{firstGroup: id, groups: 1, members: 64, duration: benchTime(b) / rounds, newID: uuid7, senders: 256}
+					rates[name] = append(rates[name], ld.run(b, s).PerSec)
+				}
+			}
+			slices.Sort(rates["small"])
+			slices.Sort(rates["large"])
+			small, large := rates["small"][rounds/2], rates["large"][rounds/2]
+			fmt.Fprintf(os.Stderr, `{"name":%q,"backend":%q,"acks_per_second_100":%.0f,"acks_per_second_1000000":%.0f,"ratio":%.2f}`+"\n",
+				b.Name(), s.Backend(), small, large, large/small)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(large, "acks/s")
+			b.ReportMetric(large/small, "large/small")
+		}
+	})
+}
+
+// BenchmarkReturn: what a member who returns asks of the log: the heads of 50
+// groups and the newest 20 messages of 5 of them.
+func BenchmarkReturn(b *testing.B) {
+	forEachBackend(b, func(b *testing.B, opt Options) {
+		const groups, messages = 500, 100
+		s := startStore(b, opt)
+		for g := range groups {
+			addGroup(b, s, muster.GroupID(g+1), 64, 1)
+		}
+		var wg sync.WaitGroup
+		for w := range 64 {
+			wg.Go(func() {
+				for n := w; n < groups*messages; n += 64 {
+					d := textDraft(muster.GroupID(n%groups+1), muster.AccountID(w+1), uuid7(), strings.Repeat("x", 256))
+					if _, err := s.Log().Append(b.Context(), d); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		flushLog(b, s)
+		for _, cold := range []bool{false, true} {
+			b.Run(fmt.Sprintf("cold=%v", cold), func(b *testing.B) {
+				b.RunParallel(func(pb *testing.PB) {
+					at := 0
+					for pb.Next() {
+						if at += 37; cold && at%20 == 0 {
+							forgetTails(s)
+						}
+						mine := make([]muster.GroupID, 50)
+						for i := range mine {
+							mine[i] = muster.GroupID((at+i*7)%groups + 1)
+						}
+						heads, err := s.Log().Heads(b.Context(), mine)
+						if err != nil || heads[0] != messages {
+							b.Errorf("the head is %d, %v", heads[0], err)
+						}
+						for _, id := range mine[:5] {
+							ms, err := s.Log().Read(b.Context(), group.Range{Group: id, Last: true, Limit: 20})
+							if err != nil || len(ms) != 20 {
+								b.Errorf("%d messages, %v", len(ms), err)
+							}
+						}
+					}
+				})
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "members/s")
 			})
 		}
 	})
