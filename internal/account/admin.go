@@ -26,6 +26,20 @@ func (s *Service) administrator(ctx context.Context, acting muster.AccountID) (A
 	return a, nil
 }
 
+// BeginBackup lets an owner of the server take a backup, which holds everybody's
+// everything, and notes in the audit log that it was taken; permission_denied
+// ("not_server_owner") for everybody else.
+func (s *Service) BeginBackup(ctx context.Context, acting muster.AccountID) error {
+	a, err := s.administrator(ctx, acting)
+	if err != nil {
+		return err
+	}
+	if a.Role != ServerOwner {
+		return muster.Denied("not_server_owner", "only an owner of the server may take a backup: it holds everything of everybody")
+	}
+	return s.store.AppendAudit(ctx, acting, "server.backup", "server", "")
+}
+
 // mayGrant says whether a role may be given by an account: owners give every
 // role, administrators only what they outrank.
 func mayGrant(actor Account, role ServerRole) error {

@@ -126,7 +126,7 @@ func (s admin) ListAudit(ctx context.Context, r *connect.Request[musterv1.ListAu
 
 // Backup implements AdminService.
 func (s admin) Backup(ctx context.Context, _ *connect.Request[musterv1.BackupRequest], stream *connect.ServerStream[musterv1.BackupResponse]) error {
-	if err := s.administrator(ctx); err != nil {
+	if err := s.opt.Accounts.BeginBackup(ctx, exchangeOf(ctx).acting); err != nil {
 		return err
 	}
 	w := &backupWriter{stream: stream}

@@ -160,7 +160,7 @@ func TestInternal(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			n := startNode(t, nodeOptions{api: func(o *api.Options) { o.Backup = test.backup }})
-			err := backup(t.Context(), n.person("root", account.ServerAdmin), nil)
+			err := backup(t.Context(), n.operator(), nil)
 			if connect.CodeOf(err) != connect.CodeInternal || strings.Contains(err.Error(), "secret") || strings.Contains(detail(err).String(), "secret") {
 				t.Fatalf("%v, %v", err, detail(err))
 			}

@@ -51,7 +51,7 @@ type Service struct {
 func New(opt Options) *Service {
 	return &Service{
 		opt: opt, wake: make(chan struct{}, 1), leaving: make(chan struct{}, 1),
-		feed: feed{watchers: map[muster.EnrolmentID]map[chan Enrolment]struct{}{}},
+		feed: feed{watchers: map[muster.EnrolmentID]map[chan struct{}]struct{}{}},
 	}
 }
 
@@ -246,7 +246,7 @@ func (s *Service) end(ctx context.Context, acting muster.AccountID, id muster.En
 
 // tell passes a job's new state on to watchers here and to the outside.
 func (s *Service) tell(e Enrolment) {
-	s.feed.publish(e)
+	s.feed.publish(e.ID)
 	s.opt.Events.EnrolmentProgress(e)
 }
 

@@ -12,25 +12,25 @@ import (
 // on another node, whose progress is not heard here.
 const watchPoll = 2 * time.Second
 
-// feed passes jobs on to the watchers of this node. A watcher that is slow sees
-// the newest state only.
+// feed tells the watchers of this node that a job has changed. They read it
+// again, and with it whether they still may.
 type feed struct {
 	mu       sync.Mutex
-	watchers map[muster.EnrolmentID]map[chan Enrolment]struct{}
+	watchers map[muster.EnrolmentID]map[chan struct{}]struct{}
 }
 
-func (f *feed) subscribe(id muster.EnrolmentID) chan Enrolment {
-	ch := make(chan Enrolment, 1)
+func (f *feed) subscribe(id muster.EnrolmentID) chan struct{} {
+	ch := make(chan struct{}, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.watchers[id] == nil {
-		f.watchers[id] = map[chan Enrolment]struct{}{}
+		f.watchers[id] = map[chan struct{}]struct{}{}
 	}
 	f.watchers[id][ch] = struct{}{}
 	return ch
 }
 
-func (f *feed) unsubscribe(id muster.EnrolmentID, ch chan Enrolment) {
+func (f *feed) unsubscribe(id muster.EnrolmentID, ch chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.watchers[id], ch)
@@ -39,15 +39,11 @@ func (f *feed) unsubscribe(id muster.EnrolmentID, ch chan Enrolment) {
 	}
 }
 
-func (f *feed) publish(e Enrolment) {
+func (f *feed) publish(id muster.EnrolmentID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for ch := range f.watchers[e.ID] {
-		select {
-		case <-ch: // what was not fetched yet is out of date
-		default:
-		}
-		ch <- e // has room: publish is alone under the lock
+	for ch := range f.watchers[id] {
+		signal(ch)
 	}
 }
 
@@ -69,21 +65,16 @@ func (s *Service) Watch(ctx context.Context, acting muster.AccountID, id muster.
 		if !last.State.Working() {
 			return nil
 		}
-		for next := last; next == last; {
+		for before := last; last == before; {
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case next = <-ch:
+			case <-ch:
 			case <-poll.C:
-				if next, err = s.Get(ctx, acting, id); err != nil {
-					return err
-				}
 			}
-			if next == last {
-				continue
+			if last, err = s.Get(ctx, acting, id); err != nil {
+				return err
 			}
-			last = next
-			break
 		}
 	}
 }

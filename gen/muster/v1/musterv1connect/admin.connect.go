@@ -69,7 +69,7 @@ type AdminServiceClient interface {
 	// ListAudit pages through the audit log, the newest first.
 	ListAudit(context.Context, *connect.Request[v1.ListAuditRequest]) (*connect.Response[v1.ListAuditResponse], error)
 	// Backup streams a consistent copy of everything acknowledged before it
-	// began, while the server goes on.
+	// began, while the server goes on. Owners of the server only.
 	Backup(context.Context, *connect.Request[v1.BackupRequest]) (*connect.ServerStreamForClient[v1.BackupResponse], error)
 }
 
@@ -191,7 +191,7 @@ type AdminServiceHandler interface {
 	// ListAudit pages through the audit log, the newest first.
 	ListAudit(context.Context, *connect.Request[v1.ListAuditRequest]) (*connect.Response[v1.ListAuditResponse], error)
 	// Backup streams a consistent copy of everything acknowledged before it
-	// began, while the server goes on.
+	// began, while the server goes on. Owners of the server only.
 	Backup(context.Context, *connect.Request[v1.BackupRequest], *connect.ServerStream[v1.BackupResponse]) error
 }
 
