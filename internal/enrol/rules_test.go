@@ -415,25 +415,24 @@ func (p *play) undo(rt *rapid.T) {
 	}
 }
 
-// compare holds the database, and what people were told, against the model.
-func (p *play) compare() {
-	number := map[int64]int{}
-	for i, id := range p.ids {
+// describe says what the database has of a group and a channel, in the lines of
+// model.say.
+func (w *world) describe(t fataler, c *fault.Census, g muster.GroupID, ch muster.ChannelID, ids []muster.AccountID, jobs []muster.EnrolmentID) (got []string) {
+	number, by := map[int64]int{}, map[int64]int{}
+	for i, id := range ids {
 		number[int64(id)] = i
 	}
-	by := map[int64]int{}
-	for n, id := range p.jobs {
+	for n, id := range jobs {
 		by[int64(id)] = n + 1
 	}
-	var got []string
 	each := func(sql string, id int64, say func(v []int64, text string) string) {
-		for _, line := range p.c.Lines(sql, id, int64(p.owner)) {
+		for _, line := range c.Lines(sql, id, int64(w.owner)) {
 			numbers, text, _ := strings.Cut(line, "|~")
 			var v []int64
 			for _, s := range strings.Split(numbers, "|") {
 				var n int64
 				if _, err := fmt.Sscan(s, &n); err != nil {
-					p.rt.Fatalf("%q: %v", line, err)
+					t.Fatalf("%q: %v", line, err)
 				}
 				v = append(v, n)
 			}
@@ -441,25 +440,34 @@ func (p *play) compare() {
 		}
 	}
 	each(`SELECT m.account_id, m.enrolment_id, CASE WHEN m.spoke THEN 1 ELSE 0 END, '~', s.name FROM group_member m
-		LEFT JOIN subgroup s ON s.group_id = m.group_id AND s.id = m.subgroup_id WHERE m.group_id = $1 AND m.account_id <> $2 ORDER BY m.account_id`, int64(p.g),
+		LEFT JOIN subgroup s ON s.group_id = m.group_id AND s.id = m.subgroup_id WHERE m.group_id = $1 AND m.account_id <> $2 ORDER BY m.account_id`, int64(g),
 		func(v []int64, text string) string {
 			return fmt.Sprintf("member %d in %s by %d spoke %v", number[v[0]], strings.TrimPrefix(text, "|"), by[v[1]], v[2] == 1)
 		})
-	for n, id := range p.jobs {
-		e, err := p.Store.Ledger().Get(p.t.Context(), id)
-		p.fail(err)
+	for n, id := range jobs {
+		e, err := w.Store.Ledger().Get(context.Background(), id)
+		if err != nil {
+			t.Fatalf("read a job: %v", err)
+		}
 		got = append(got, fmt.Sprintf("job %d %d %+v accepted %d declined %d removed %d", n+1, e.State, e.Counts, e.Accepted, e.Declined, e.Removed))
-		for _, line := range p.c.Lines("SELECT account_id, level, answer FROM invitation WHERE invitation_id = $1 ORDER BY account_id", int64(id)) {
+		for _, line := range c.Lines("SELECT account_id, level, answer FROM invitation WHERE invitation_id = $1 ORDER BY account_id", int64(id)) {
 			var who, level, answer int64
-			_, err := fmt.Sscanf(line, "%d|%d|%d", &who, &level, &answer)
-			p.fail(err)
+			if _, err := fmt.Sscanf(line, "%d|%d|%d", &who, &level, &answer); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
 			got = append(got, fmt.Sprintf("question %d of %d at %v: %d", number[who], n+1, muster.Level(level), answer)) //nolint:gosec // a level
 		}
 	}
-	got = append(got, p.c.Lines(`SELECT 'subgroup ' || name || ' ' || CAST(member_count AS varchar) FROM subgroup WHERE group_id = $1 ORDER BY name`, int64(p.g))...)
-	each("SELECT account_id, level, entry FROM channel_roster WHERE channel_id = $1 AND account_id <> $2 ORDER BY account_id", int64(p.ch), func(v []int64, _ string) string {
+	got = append(got, c.Lines(`SELECT 'subgroup ' || name || ' ' || CAST(member_count AS varchar) FROM subgroup WHERE group_id = $1 ORDER BY name`, int64(g))...)
+	each("SELECT account_id, level, entry FROM channel_roster WHERE channel_id = $1 AND account_id <> $2 ORDER BY account_id", int64(ch), func(v []int64, _ string) string {
 		return fmt.Sprintf("roster %d %v %d", number[v[0]], muster.Level(v[1]), v[2]) //nolint:gosec // a level
 	})
+	return got
+}
+
+// compare holds the database, and what people were told, against the model.
+func (p *play) compare() {
+	got := p.describe(p.rt, p.c, p.g, p.ch, p.ids, p.jobs)
 	if want := p.m.say(); !slices.Equal(got, want) {
 		p.rt.Fatalf("the program has\n%s\nand the model\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
