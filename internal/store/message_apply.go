@@ -22,6 +22,9 @@ const (
 	applyMessages = 32 << 10
 	applyBytes    = 24 << 20
 	applyAfter    = time.Second
+	// logCheckpointEvery is how often log.db's write-ahead log is copied: rarely,
+	// as each transaction writes every group's last page again.
+	logCheckpointEvery = 2 * time.Second
 	// applyAtMost bounds a transaction. Under load, what has come during one
 	// makes the next larger, and so cheaper for each message.
 	applyAtMost = 64 << 10
@@ -30,31 +33,71 @@ const (
 )
 
 // applyLoop moves the tail into log.db until the writer has ended; close does
-// the rest.
-func (l *sqliteLog) applyLoop(written <-chan struct{}) {
+// the rest. It also copies log.db's write-ahead log into the database, in the
+// same goroutine: two that never yield would leave the writer no processor.
+func (l *sqliteLog) applyLoop(written <-chan struct{}) (err error) {
+	c, err := openSQLiteConn(l.db.path, 2<<10)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	wal := &logCheckpoints{log: l, conn: c, behind: true}
 	for {
+		idle := time.NewTimer(logCheckpointEvery)
 		select {
 		case <-l.due:
+			if !l.linger(written) || !l.applyWhileUrgent(wal, written) {
+				return nil
+			}
+		case <-idle.C:
+			wal.copyIfDue()
 		case <-written:
-			return
+			return nil
 		}
-		if !l.linger(written) {
-			return
+		idle.Stop()
+	}
+}
+
+// applyWhileUrgent applies at least once; false: the writer has ended.
+func (l *sqliteLog) applyWhileUrgent(wal *logCheckpoints, written <-chan struct{}) bool {
+	for again := true; again; again = l.urgent() {
+		if l.applySome(context.Background()) == nil {
+			wal.behind = true
+			wal.copyIfDue()
+			continue
 		}
-		for again := true; again; again = l.urgent() {
-			if l.applySome(context.Background()) == nil {
-				continue
-			}
-			select {
-			case <-time.After(applyRetry):
-			case <-written:
-				return
-			}
-		}
-		if l.tail.backlog() > 0 {
-			l.wakeApplier()
+		select {
+		case <-time.After(applyRetry):
+		case <-written:
+			return false
 		}
 	}
+	if l.tail.backlog() > 0 {
+		l.wakeApplier()
+	}
+	return true
+}
+
+// logCheckpoints copies log.db's write-ahead log into the database.
+type logCheckpoints struct {
+	log    *sqliteLog
+	conn   *sqlite.Conn
+	behind bool
+	copied time.Time
+}
+
+// copyIfDue copies what is there, unless the last time was just now.
+func (w *logCheckpoints) copyIfDue() {
+	now := stopwatch()
+	if !w.behind || now.Sub(w.copied) < logCheckpointEvery {
+		return
+	}
+	w.copied = now
+	if err := w.log.db.checkpoint(w.conn); err != nil {
+		w.log.noteApplied(w.log.applied, fmt.Errorf("checkpoint of %s: %w", logFile, err))
+		return
+	}
+	w.behind = false
 }
 
 // linger waits until a transaction is worth while; false: the writer has ended.

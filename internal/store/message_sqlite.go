@@ -23,10 +23,6 @@ const (
 	journalDir = "journal"
 )
 
-// logCheckpointEvery is log.db's sqliteFile.pause: every group's last page is
-// written again by each transaction of the applier.
-const logCheckpointEvery = 2 * time.Second
-
 // sqliteLog is the message log of an SQLite store.
 //
 // A message goes through four hands. The sender's goroutine checks the
@@ -92,7 +88,6 @@ func openSQLiteLog(ctx context.Context, s *Store, opt Options) (*sqliteLog, erro
 	if err != nil {
 		return nil, err
 	}
-	db.pause = logCheckpointEvery
 	l := &sqliteLog{
 		store: s, db: db, tail: newLogTail(), queue: newSendQueue(), words: newFirstWords(s),
 		room: make(chan struct{}, 1), due: make(chan struct{}, 1),
@@ -154,10 +149,9 @@ func (l *sqliteLog) replay(pos journal.Position, record []byte) error {
 func (l *sqliteLog) run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	written := make(chan struct{})
-	g.Go(func() error { return l.db.run(ctx) })
 	g.Go(func() error { return l.words.run(ctx) })
 	g.Go(func() error { defer close(written); l.writeLoop(ctx); return nil })
-	g.Go(func() error { l.applyLoop(written); return nil })
+	g.Go(func() error { return l.applyLoop(written) })
 	return g.Wait()
 }
 

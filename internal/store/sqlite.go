@@ -36,9 +36,6 @@ type sqliteFile struct {
 	readers *sqlitex.Pool
 	dirty   chan struct{} // told after a commit
 	commits atomic.Int64
-	// pause is how long after a commit the write-ahead log is copied into the
-	// database. A longer one copies pages once that were written several times.
-	pause time.Duration
 }
 
 // openSQLite opens or makes a database file. readers is how many connections
@@ -64,7 +61,7 @@ func openSQLite(ctx context.Context, path string, readers int) (*sqliteFile, err
 	if err != nil {
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
 	}
-	f := &sqliteFile{path: path, writer: make(chan *sqlite.Conn, 1), readers: pool, dirty: make(chan struct{}, 1), pause: checkpointEvery}
+	f := &sqliteFile{path: path, writer: make(chan *sqlite.Conn, 1), readers: pool, dirty: make(chan struct{}, 1)}
 	f.writer <- w
 	return f, ctx.Err()
 }
@@ -192,7 +189,7 @@ func (f *sqliteFile) run(ctx context.Context) error {
 			return nil
 		case <-f.dirty:
 		}
-		timer.Reset(f.pause)
+		timer.Reset(checkpointEvery)
 		select {
 		case <-ctx.Done():
 			return nil
