@@ -7,9 +7,11 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,6 +30,9 @@ const (
 	protoSubprotocol = "muster.v1.proto"
 	jsonSubprotocol  = "muster.v1.json"
 )
+
+// keptBuffer is the largest reading buffer that is used again.
+const keptBuffer = 1 << 20
 
 // maxMessage bounds what the server may send in one message.
 const maxMessage = 64 << 20
@@ -96,6 +101,7 @@ type Live struct {
 	closing *musterv1.SessionClosed // the server's last word
 	ended   error
 	done    chan struct{}
+	life    context.Context
 	cancel  context.CancelFunc
 }
 
@@ -119,7 +125,7 @@ func Dial(ctx context.Context, opt Options) (*Live, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &Live{
 		conn: conn, inJSON: opt.JSON, events: make(chan *musterv1.ServerFrame, waiting), waiting: map[uint64]Answer{},
-		done: make(chan struct{}), cancel: cancel,
+		done: make(chan struct{}), life: life, cancel: cancel,
 	}
 	go l.read(life)
 	f, err := l.Call(ctx, &musterv1.ClientFrame{Body: &musterv1.ClientFrame_Hello{
@@ -170,17 +176,8 @@ func (l *Live) Err() error {
 func (l *Live) Close() error {
 	err := l.conn.Close(websocket.StatusNormalClosure, "")
 	l.cancel()
-	for {
-		select {
-		case _, ok := <-l.events: // the reader may wait for room
-			if !ok {
-				<-l.done
-				return err
-			}
-		case <-l.done:
-			return err
-		}
-	}
+	l.drain()
+	return err
 }
 
 // read takes frames until the connection ends, then fails what is still asked.
@@ -202,13 +199,13 @@ func (l *Live) read(ctx context.Context) {
 
 func (l *Live) readAll(ctx context.Context) error {
 	for {
-		_, payload, err := l.conn.Read(ctx)
+		_, r, err := l.conn.Reader(ctx)
 		if err != nil {
 			return err
 		}
-		frames, err := wire.ParseServerFrames(payload, l.inJSON)
+		frames, err := l.decode(r)
 		if err != nil {
-			return fmt.Errorf("a message that is not of the protocol: %w", err)
+			return err
 		}
 		for _, f := range frames {
 			if err := l.take(ctx, f); err != nil {
@@ -216,6 +213,28 @@ func (l *Live) readAll(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// buffers are for reading; a connection has one only while a message comes.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// decode reads one message.
+func (l *Live) decode(r io.Reader) ([]*musterv1.ServerFrame, error) {
+	buf := buffers.Get().(*bytes.Buffer) //nolint:errcheck // the pool holds nothing else
+	defer func() {
+		if buf.Cap() <= keptBuffer {
+			buf.Reset()
+			buffers.Put(buf)
+		}
+	}()
+	if _, err := buf.ReadFrom(r); err != nil {
+		return nil, err
+	}
+	frames, err := wire.ParseServerFrames(buf.Bytes(), l.inJSON)
+	if err != nil {
+		return nil, fmt.Errorf("a message that is not of the protocol: %w", err)
+	}
+	return frames, nil
 }
 
 // take hands on one frame.
@@ -269,7 +288,7 @@ func (l *Live) closed(cause error) *ClosedError {
 
 // Go sends a request and returns; answer gets what comes back. Several may be
 // under way. An error means that it was not sent and answer will not be called.
-func (l *Live) Go(ctx context.Context, f *musterv1.ClientFrame, answer Answer) error {
+func (l *Live) Go(_ context.Context, f *musterv1.ClientFrame, answer Answer) error {
 	f.Id = l.last.Add(1)
 	payload, err := wire.EncodeClientFrame(f, l.inJSON)
 	if err != nil {
@@ -287,7 +306,7 @@ func (l *Live) Go(ctx context.Context, f *musterv1.ClientFrame, answer Answer) e
 		kind = websocket.MessageText
 	}
 	l.writing.Lock()
-	err = l.conn.Write(ctx, kind, payload)
+	err = l.conn.Write(l.life, kind, payload) // under ctx, its end would cut the connection
 	l.writing.Unlock()
 	if err == nil {
 		return nil
@@ -373,4 +392,26 @@ func (l *Live) Answer(ctx context.Context, invitation muster.InvitationID, choic
 		Answer: &musterv1.AnswerInvitationRequest{InvitationId: int64(invitation), Choice: choice},
 	}})
 	return err
+}
+
+// Cut ends the connection without a goodbye, as a lost network does, and waits
+// for its reader.
+func (l *Live) Cut() {
+	_ = l.conn.CloseNow()
+	l.drain()
+}
+
+// drain waits for the reader, which may wait for room among the events.
+func (l *Live) drain() {
+	for {
+		select {
+		case _, ok := <-l.events:
+			if !ok {
+				<-l.done
+				return
+			}
+		case <-l.done:
+			return
+		}
+	}
 }

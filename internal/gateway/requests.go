@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	musterv1 "muster/gen/muster/v1"
@@ -91,20 +92,32 @@ func (s *session) enter(id uint64, r *musterv1.Enter) {
 	}
 }
 
+// answers are buffers in which large answers are put together.
+var answers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxPooled bounds the buffers that are kept.
+const maxPooled = 1 << 20
+
 // heavy makes an answer that may be large, not too many of them at a time, and
-// none for a client that has not taken the last one.
-func (s *session) heavy(build func() ([]byte, error)) error {
+// none for a client that has not taken the last one. build appends to a buffer
+// and gives the frame made of it.
+func (s *session) heavy(build func(buf []byte) ([]byte, *engine.Frame, error)) error {
 	select {
 	case s.gw.syncs <- struct{}{}:
 	case <-s.gone:
 		return nil
 	}
-	encoded, err := build()
+	pooled := answers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	buf, f, err := build((*pooled)[:0])
+	if cap(buf) <= maxPooled {
+		*pooled = buf
+		answers.Put(pooled)
+	}
 	<-s.gw.syncs
 	if err != nil {
 		return err
 	}
-	_ = s.conn.SendPaced(s.gw.life, engine.NewFrame(encoded)) // fails when nobody is there any more
+	_ = s.conn.SendPaced(s.gw.life, f) // fails when nobody is there any more
 	return nil
 }
 
@@ -114,27 +127,29 @@ func (s *session) sync(id uint64, r *musterv1.SyncRequest) error {
 		return err
 	}
 	budget := int(min(max(r.GetMaxBytes(), 0), 1<<30))
-	return s.heavy(func() ([]byte, error) {
-		var body []byte
+	return s.heavy(func(buf []byte) ([]byte, *engine.Frame, error) {
 		gone, more, err := s.gw.svc.Groups.Sync(s.gw.life, s.account, positions, budget, func(one group.Synced) error {
-			body = wire.AppendSynced(body, &one)
+			buf = wire.AppendSynced(buf, &one)
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return buf, nil, err
 		}
-		return wire.SyncAnswer(id, wire.AppendSyncEnd(body, gone, more)), nil
+		buf = wire.AppendSyncEnd(buf, gone, more)
+		var head [32]byte
+		return buf, engine.NewFrame(wire.AppendSyncHead(head[:0], id, len(buf)), buf), nil
 	})
 }
 
 func (s *session) history(id uint64, r *musterv1.ListMessagesRequest) error {
-	return s.heavy(func() ([]byte, error) {
+	return s.heavy(func(buf []byte) ([]byte, *engine.Frame, error) {
 		page, err := s.gw.svc.Groups.ListMessages(s.gw.life, s.account, muster.GroupID(r.GetGroupId()),
 			wire.Seq(r.Before), wire.Seq(r.After), int(r.GetLimit()))
 		if err != nil {
-			return nil, err
+			return buf, nil, err
 		}
-		return wire.AppendHistory(nil, id, &page), nil
+		buf = wire.AppendHistory(buf, id, &page)
+		return buf, engine.NewFrame(buf), nil
 	})
 }
 

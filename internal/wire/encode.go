@@ -25,17 +25,18 @@ const (
 	frameChannelMessage = 20
 	frameGroupMessage   = 24
 
-	syncGroups   = 1 // of SyncResponse
-	syncGone     = 2
-	syncMore     = 3
-	syncedMine   = 1 // of SyncedGroup
-	syncedMsgs   = 2
-	syncedMore   = 3
-	historyMsgs  = 1 // of ListMessagesResponse
-	historyHead  = 2
-	historyMore  = 3
-	sentSeq      = 1 // of SendResponse
-	sentTime     = 2
+	syncGroups  = 1 // of SyncResponse
+	syncGone    = 2
+	syncMore    = 3
+	syncedMine  = 1 // of SyncedGroup
+	syncedMsgs  = 2
+	syncedMore  = 3
+	historyMsgs = 1 // of ListMessagesResponse
+	historyHead = 2
+	historyMore = 3
+	sentSeq     = 1 // of SendResponse
+	sentTime    = 2
+	// maxPrefixLen is what a length and a few heads take at most.
 	maxPrefixLen = 32
 )
 
@@ -193,10 +194,10 @@ func AppendSyncEnd[G ~int64](b []byte, gone []G, more bool) []byte {
 	return appendBool(b, syncMore, more)
 }
 
-// SyncAnswer makes the frame of an encoded SyncResponse.
-func SyncAnswer(id uint64, response []byte) []byte {
-	b := make([]byte, 0, len(response)+maxPrefixLen)
-	return append(appendFrameHead(b, id, frameSynced, len(response)), response...)
+// AppendSyncHead begins the frame of an encoded SyncResponse of a size; the
+// response itself is to follow.
+func AppendSyncHead(b []byte, id uint64, size int) []byte {
+	return appendFrameHead(b, id, frameSynced, size)
 }
 
 // AppendHistory appends the answer that holds a page of messages.

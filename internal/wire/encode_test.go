@@ -67,7 +67,7 @@ func TestByHand(t *testing.T) {
 		one := group.Synced{Mine: group.Mine{Group: group.Group{ID: 3, Name: drawText(r, "name")}, Head: 9, Read: 4, Role: muster.RoleAdmin}, Messages: messages, More: more}
 		gone := rapid.SliceOfN(rapid.Int64(), 0, 3).Draw(r, "gone")
 		body := AppendSyncEnd(AppendSynced(AppendSynced(nil, &one), &one), gone, more)
-		got = append(got, SyncAnswer(id, body)...)
+		got = append(AppendSyncHead(got, id, len(body)), body...)
 		answer := &musterv1.SyncResponse{Groups: []*musterv1.SyncedGroup{Synced(one), Synced(one)}, Gone: gone, More: more}
 		want.Frames = append(want.Frames, &musterv1.ServerFrame{Id: id, Body: &musterv1.ServerFrame_Synced{Synced: answer}})
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -32,8 +33,8 @@ type Frame struct {
 	json []byte
 }
 
-// NewFrame makes a frame of an encoded message, which is copied.
-func NewFrame(message []byte) *Frame { return &Frame{wire: AppendBinary(nil, message)} }
+// NewFrame makes a frame of an encoded message, given in parts, which are copied.
+func NewFrame(message ...[]byte) *Frame { return &Frame{wire: AppendBinary(nil, message...)} }
 
 // FrameOf makes a frame of what AppendBinary gave, which must not be changed any
 // more.
@@ -41,7 +42,7 @@ func FrameOf(wire []byte) *Frame { return &Frame{wire: wire} }
 
 // AppendBinary appends the message as a WebSocket frame, so that it can travel
 // ready to be written.
-func AppendBinary(b, message []byte) []byte { return appendFrame(b, opBinary, message) }
+func AppendBinary(b []byte, message ...[]byte) []byte { return appendFrame(b, opBinary, message...) }
 
 // message is the encoded message inside.
 func (f *Frame) message() []byte {
@@ -70,26 +71,31 @@ func (f *Frame) bytes(enc Encoding, toJSON func([]byte) ([]byte, error)) []byte 
 	return f.json
 }
 
-func appendFrame(b []byte, op byte, payload []byte) []byte {
-	if b == nil {
-		b = make([]byte, 0, maxHeader+len(payload))
+func appendFrame(b []byte, op byte, payload ...[]byte) []byte {
+	n := 0
+	for _, part := range payload {
+		n += len(part)
 	}
+	b = slices.Grow(b, maxHeader+n)
 	b = append(b, finBit|op)
-	switch n := len(payload); {
+	switch {
 	case n < 126:
 		b = append(b, byte(n))
 	case n < 1<<16:
-		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n))
+		b = binary.BigEndian.AppendUint16(append(b, 126), uint16(n)) //nolint:gosec // checked
 	default:
-		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n))
+		b = binary.BigEndian.AppendUint64(append(b, 127), uint64(n)) //nolint:gosec // a length
 	}
-	return append(b, payload...)
+	for _, part := range payload {
+		b = append(b, part...)
+	}
+	return b
 }
 
 // closeFrame is a close frame; code 0 is one without a code.
 func closeFrame(code uint16, reason string) []byte {
 	if code == 0 {
-		return appendFrame(nil, opClose, nil)
+		return appendFrame(nil, opClose)
 	}
 	body := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(reason)), code)
 	return appendFrame(nil, opClose, append(body, reason[:min(len(reason), 123)]...))

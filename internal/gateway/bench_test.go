@@ -1,0 +1,245 @@
+package gateway_test
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	musterv1 "muster/gen/muster/v1"
+
+	"muster"
+	"muster/internal/channel"
+	"muster/internal/client"
+)
+
+// BenchmarkHello is a handshake, a hello with one group, and the close.
+func BenchmarkHello(b *testing.B) {
+	r := start(b, nil)
+	p := r.people("anna")[0]
+	r.group(p)
+	b.ReportAllocs()
+	for b.Loop() {
+		c := p.welcomed(false)
+		_ = c.nc.Close()
+	}
+}
+
+// tap is a client that counts the bytes that come, as cheaply as possible.
+func (p person) tap(room muster.ChannelID) *raw {
+	c := p.welcomed(false)
+	if room != 0 {
+		c.frame(&musterv1.ClientFrame{Id: 2, Body: &musterv1.ClientFrame_Enter{Enter: &musterv1.Enter{ChannelId: int64(room)}}})
+		for {
+			frames, code := c.next()
+			if code != 0 {
+				p.Fatalf("closed with %d", code)
+			}
+			if frames[0].GetEntered() != nil || frames[len(frames)-1].GetEntered() != nil {
+				break
+			}
+		}
+	}
+	_ = c.nc.SetReadDeadline(time.Time{})
+	return c
+}
+
+// BenchmarkFanOut says something of 128 bytes to 1,000 connections in a room;
+// one operation is one message, delivered to all of them.
+func BenchmarkFanOut(b *testing.B) {
+	const listeners = 1000
+	r := start(b, nil)
+	ps := r.crowd("p", 100)
+	room := r.channel(ps[0], channel.Settings{})
+	taps := make([]*raw, listeners)
+	for i := range taps {
+		taps[i] = ps[i%len(ps)].tap(room)
+	}
+	speaker := ps[0].dial()
+	speaker.enter(room)
+	text := strings.Repeat("x", 128)
+	speaker.say(room, text)
+	var heard atomic.Int64
+	var readers sync.WaitGroup
+	for _, c := range taps {
+		readers.Go(func() {
+			buf := make([]byte, 4096)
+			for {
+				h, err := ws.ReadHeader(c.r)
+				if err != nil {
+					return
+				}
+				for left := h.Length; left > 0; {
+					n, err := c.r.Read(buf[:min(left, int64(len(buf)))])
+					if err != nil {
+						return
+					}
+					left -= int64(n)
+				}
+				if h.Length > 128 {
+					heard.Add(1)
+				}
+			}
+		})
+	}
+	go func() {
+		for range speaker.Events() { //nolint:revive // its own copies
+		}
+	}()
+	r.await("the first message", func() bool { return heard.Load() >= listeners })
+	base := heard.Load()
+	n := int64(0)
+	b.ResetTimer()
+	for b.Loop() {
+		speaker.say(room, text)
+		if n++; n%16 == 0 { // at most 16 under way
+			for heard.Load() < base+(n-16)*listeners {
+				runtime.Gosched()
+			}
+		}
+	}
+	for heard.Load() < base+n*listeners {
+		runtime.Gosched()
+	}
+	b.ReportMetric(float64(n*listeners)/b.Elapsed().Seconds(), "deliveries/s")
+	b.StopTimer()
+	for _, c := range taps {
+		_ = c.nc.Close()
+	}
+	readers.Wait()
+}
+
+// BenchmarkSend sends 256-byte texts to one group over 16 connections with 16
+// under way on each; one operation is one durable acknowledgement.
+func BenchmarkSend(b *testing.B) {
+	const conns, under = 16, 16
+	r := start(b, nil)
+	ps := r.crowd("p", conns)
+	id := r.group(ps...)
+	text := strings.Repeat("x", 256)
+	live := make([]*conn, conns)
+	var drains sync.WaitGroup
+	for i, p := range ps {
+		live[i] = p.dial()
+		live[i].send(id, "first words")
+		drains.Go(func() {
+			for range live[i].Events() { //nolint:revive // pushes
+			}
+		})
+	}
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var times sync.Map
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for i := range live {
+		for j := range under {
+			wg.Go(func() {
+				var waits []time.Duration
+				for left.Add(-1) >= 0 {
+					begin := time.Now()
+					live[i].send(id, text)
+					waits = append(waits, time.Since(begin))
+				}
+				times.Store(i*under+j, waits)
+			})
+		}
+	}
+	wg.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "acks/s")
+	var all []time.Duration
+	times.Range(func(_, v any) bool {
+		waits, _ := v.([]time.Duration)
+		all = append(all, waits...)
+		return true
+	})
+	b.ReportMetric(float64(percentile(all, 0.99).Microseconds())/1000, "p99-ms")
+	for _, c := range live {
+		_ = c.Close()
+	}
+	drains.Wait()
+}
+
+func percentile(all []time.Duration, p float64) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[int(float64(len(sorted)-1)*p)]
+}
+
+// BenchmarkReturn lets 1,000 members come back at once who missed 100 messages
+// each; one operation is all of them having everything.
+func BenchmarkReturn(b *testing.B) {
+	const members, missed = 1000, 100
+	r := start(b, nil)
+	ps := r.crowd("p", members)
+	id := r.group(ps...)
+	r.fill(ps[0], id, missed)
+	for b.Loop() {
+		var wg sync.WaitGroup
+		var wrong atomic.Int64
+		for _, p := range ps {
+			wg.Go(func() {
+				l, err := client.Dial(context.Background(), client.Options{URL: r.URL, Token: p.token})
+				if err != nil {
+					wrong.Add(1)
+					return
+				}
+				defer l.Cut()
+				got, err := l.Sync(context.Background(), &musterv1.SyncRequest{Positions: []*musterv1.SyncPosition{{GroupId: int64(id)}}})
+				if err != nil || len(got.GetGroups()) != 1 || len(got.GetGroups()[0].GetMessages()) != missed {
+					wrong.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := wrong.Load(); n > 0 {
+			b.Fatalf("%d members did not get everything", n)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/return")
+}
+
+// BenchmarkIdle connects 2,000 clients that then do nothing, and tells what one
+// costs the process, the other end of its socket (a net.Conn) included.
+func BenchmarkIdle(b *testing.B) {
+	const conns = 2000
+	r := start(b, nil)
+	ps := r.crowd("p", conns)
+	r.group(ps...)
+	for b.Loop() {
+		before := inUse()
+		sockets := make([]net.Conn, conns)
+		for i, p := range ps {
+			c := p.welcomed(false)
+			sockets[i] = c.nc
+			c.r = nil
+		}
+		after := inUse()
+		b.ReportMetric(float64(after-before)/conns, "bytes/connection")
+		for _, nc := range sockets {
+			_ = nc.Close()
+		}
+		r.await("the end", func() bool { return r.gw.Stats().Engine.Connections == 0 })
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// inUse is the memory of heap and stacks after a collection.
+func inUse() int64 {
+	var m runtime.MemStats
+	for range 3 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse) //nolint:gosec // far below
+}
