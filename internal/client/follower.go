@@ -81,7 +81,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		ready, err := f.once(ctx)
 		if ctx.Err() != nil {
 			f.end(ctx.Err())
-			return nil
+			return nil //nolint:nilerr // the end that was asked for
 		}
 		after, again := retry(err)
 		if !again {
@@ -113,8 +113,9 @@ func retry(err error) (after time.Duration, again bool) {
 		switch e.Code {
 		case muster.CodeUnavailable, muster.CodeResourceExhausted, muster.CodeInternal:
 			return e.RetryAfter, true
+		default:
+			return 0, false
 		}
-		return 0, false
 	}
 	return 0, true
 }

@@ -113,6 +113,7 @@ func Dial(ctx context.Context, opt Options) (*Live, error) {
 		sub = jsonSubprotocol
 	}
 	url := strings.TrimSuffix(opt.URL, "/") + "/live"
+	//nolint:bodyclose // the body is the socket, or has been read
 	conn, resp, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: opt.HTTP, Subprotocols: []string{sub}})
 	if err != nil {
 		return nil, dialError(resp, err)

@@ -121,7 +121,7 @@ func TestHandshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if got := resp.Header.Get("Sec-WebSocket-Extensions"); resp.StatusCode != 101 || got != "" {
+		if got := resp.Header.Get("Sec-WebSocket-Extensions"); resp.StatusCode != http.StatusSwitchingProtocols || got != "" {
 			t.Errorf("answered %d with the extensions %q", resp.StatusCode, got)
 		}
 	})
@@ -208,6 +208,7 @@ func (c *raw) next() (frames []*musterv1.ServerFrame, code int) {
 				c.t.Fatalf("the server sent %q: %v", payload, err)
 			}
 			return frames, 0
+		default: // pings
 		}
 	}
 }

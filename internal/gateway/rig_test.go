@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -77,7 +77,7 @@ func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 		tweak(&opt)
 	}
 	r.gw = gateway.New(opt)
-	r.domain = app.NewDomain(config.Default(), s, r.gw.Events(), r.clock, ids, "test", slog.New(slog.NewTextHandler(io.Discard, nil)))
+	r.domain = app.NewDomain(config.Default(), s, r.gw.Events(), r.clock, ids, "test", slog.New(slog.DiscardHandler))
 	s.Log().Follow(r.gw.Events().Committed)
 	r.gw.Use(gateway.Services{
 		Accounts: r.domain.Accounts, Rooms: r.domain.Rooms, Groups: r.domain.Groups, Log: s.Log(), Enrolments: r.domain.Enrolments,
@@ -115,7 +115,7 @@ func (r *rig) awaitOpen() {
 			r.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if resp.StatusCode != 503 {
+		if resp.StatusCode != http.StatusServiceUnavailable {
 			return
 		}
 	}

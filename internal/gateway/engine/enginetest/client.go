@@ -48,9 +48,14 @@ func (p *peer) sendRaw(b []byte) {
 
 // receive reads one frame; io.EOF at the end.
 func (p *peer) receive() (got, error) {
-	_ = p.nc.SetReadDeadline(time.Now().Add(patience))
-	f, err := ws.ReadFrame(p.r)
-	return got{f.Header.OpCode, string(f.Payload)}, err
+	_ = p.nc.SetReadDeadline(time.Now().Add(patience)) //nolint:forbidigo // a deadline of a socket
+	h, err := ws.ReadHeader(p.r)
+	if err != nil {
+		return got{}, err
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(p.r, payload)
+	return got{h.OpCode, string(payload)}, err
 }
 
 func (p *peer) want(op ws.OpCode, text string) {
@@ -128,13 +133,18 @@ func (h *handler) Closed(why error) {
 // await waits until cond holds.
 func (h *handler) await(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	timer := time.AfterFunc(patience, func() { h.cond.Broadcast() })
+	late := false
+	timer := time.AfterFunc(patience, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		late = true
+		h.cond.Broadcast()
+	})
 	defer timer.Stop()
-	begin := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for !cond() {
-		if time.Since(begin) >= patience {
+		if late {
 			t.Fatalf("waiting in vain: %s (frames %q, closed %v)", what, h.frames, h.closed)
 		}
 		h.cond.Wait()

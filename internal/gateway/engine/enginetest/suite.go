@@ -39,7 +39,7 @@ func start(t *testing.T, make func(Options) engine.Engine, opt Options) *rig {
 	t.Helper()
 	opt.JSON = quotes
 	e := make(opt)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func inBackground(fn func() error) func() error {
 // pair makes a connected pair of sockets.
 func (r *rig) pair() (server net.Conn, client *peer) {
 	r.t.Helper()
-	nc, err := net.Dial("tcp", r.listener.Addr().String())
+	nc, err := (&net.Dialer{}).DialContext(r.t.Context(), "tcp", r.listener.Addr().String())
 	if err != nil {
 		r.t.Fatal(err)
 	}
