@@ -77,7 +77,7 @@ func (s *Service) member(ctx context.Context, acting muster.AccountID, id muster
 }
 
 // CreateGroup makes a group whose owner is the acting account. capacity 0 is no
-// limit of its own.
+// limit of its own: that of the server, if it has one.
 func (s *Service) CreateGroup(ctx context.Context, acting muster.AccountID, name, about string, capacity int64) (Group, error) {
 	g := Group{ID: muster.GroupID(s.opt.IDs.Next()), Owner: acting, Members: 1, Created: s.opt.Clock.Now()}
 	if err := s.settle(&g, &name, &about, &capacity); err != nil {
@@ -110,9 +110,12 @@ func (s *Service) settle(g *Group, name, about *string, capacity *int64) error {
 	if capacity != nil {
 		limit := s.opt.MaxMembers
 		if *capacity < 0 || limit > 0 && *capacity > limit {
-			return muster.Invalid("capacity", "must be between 0 (no limit) and %d", limit)
+			return muster.Invalid("capacity", "must be between 0 (no limit of its own) and %d", limit)
 		}
 		g.Capacity = *capacity
+		if g.Capacity == 0 {
+			g.Capacity = limit
+		}
 	}
 	return nil
 }
