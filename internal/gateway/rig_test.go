@@ -52,6 +52,8 @@ type rig struct {
 	http   *httptest.Server
 	URL    string
 	clock  muster.Clock
+	store  *store.Store
+	bus    gateway.Bus
 	// stop ends the gateway as the server's stop does, and gives Run's error.
 	stop func() error
 
@@ -68,6 +70,7 @@ func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.store = s
 	b := local.New()
 	opt := gateway.Options{
 		Bus: localBus{b}, Clock: r.clock, Log: slog.New(slog.NewTextHandler(logWriter{r}, nil)),
@@ -76,35 +79,62 @@ func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 	if tweak != nil {
 		tweak(&opt)
 	}
-	r.gw = gateway.New(opt)
-	r.domain = app.NewDomain(config.Default(), s, r.gw.Events(), r.clock, ids, "test", slog.New(slog.DiscardHandler))
-	s.Log().Follow(r.gw.Events().Committed)
-	r.gw.Use(gateway.Services{
-		Accounts: r.domain.Accounts, Rooms: r.domain.Rooms, Groups: r.domain.Groups, Log: s.Log(), Enrolments: r.domain.Enrolments,
-	})
-	run := func(fn func(context.Context) error) func() error {
-		ctx, cancel := context.WithCancel(context.Background())
-		var g errgroup.Group
-		g.Go(func() error { return fn(ctx) })
-		return sync.OnceValue(func() error { cancel(); return g.Wait() })
-	}
-	stopStore, stopBus, stopDomain := run(s.Run), run(b.Run), run(r.domain.Run)
-	r.stop = run(r.gw.Run)
-	r.http = httptest.NewServer(r.gw)
-	r.URL = r.http.URL
-	r.awaitOpen()
+	r.bus = opt.Bus
+	stopStore, stopBus := run(s.Run), run(b.Run)
 	t.Cleanup(func() {
-		for _, stop := range []func() error{r.stop, stopDomain, stopBus, stopStore} {
+		for _, stop := range []func() error{stopBus, stopStore, s.Close} {
 			if err := stop(); err != nil && !errors.Is(err, context.Canceled) {
 				t.Errorf("the end: %v", err)
 			}
 		}
-		r.http.Close()
-		if err := s.Close(); err != nil {
-			t.Errorf("close the store: %v", err)
-		}
 	})
+	r.serve(opt, ids)
+	s.Log().Follow(r.gw.Events().Committed)
 	return r
+}
+
+// node starts another node on the same store and bus. Messages are written by
+// the first one.
+func (r *rig) node() *rig {
+	r.Helper()
+	n := &rig{TB: r.TB, clock: r.clock, store: r.store, bus: r.bus}
+	n.serve(gateway.Options{
+		Bus: r.bus, Shared: true, Clock: r.clock, Log: slog.New(slog.NewTextHandler(logWriter{n}, nil)),
+		MessagesPerSecond: 1e6, Burst: 1e6,
+	}, muster.NewIDs(r.clock))
+	return n
+}
+
+// run runs fn and gives what ends it and waits.
+func run(fn func(context.Context) error) func() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var g errgroup.Group
+	g.Go(func() error { return fn(ctx) })
+	return sync.OnceValue(func() error { cancel(); return g.Wait() })
+}
+
+// serve makes the domain and the gateway and opens the socket.
+func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
+	r.Helper()
+	r.gw = gateway.New(opt)
+	r.domain = app.NewDomain(config.Default(), r.store, r.gw.Events(), r.clock, ids, fmt.Sprint(ids.Next()), slog.New(slog.DiscardHandler))
+	r.gw.Use(gateway.Services{
+		Accounts: r.domain.Accounts, Rooms: r.domain.Rooms, Groups: r.domain.Groups, Log: r.store.Log(),
+		Enrolments: r.domain.Enrolments, Ended: r.store.Accounts().EndedSessions,
+	})
+	stopDomain := run(r.domain.Run)
+	r.stop = run(r.gw.Run)
+	r.http = httptest.NewServer(r.gw)
+	r.URL = r.http.URL
+	r.awaitOpen()
+	r.Cleanup(func() {
+		for _, stop := range []func() error{r.stop, stopDomain} {
+			if err := stop(); err != nil && !errors.Is(err, context.Canceled) {
+				r.Errorf("the end: %v", err)
+			}
+		}
+		r.http.Close()
+	})
 }
 
 // awaitOpen waits until the gateway takes connections.
