@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"io"
 
@@ -108,8 +109,12 @@ func (c *configPrintCmd) Run(e *env) error {
 		return cfg.Print(e.Out)
 	}
 	for _, key := range config.Keys() {
-		value, _ := cfg.Lookup(key.Name)
-		e.Object(map[string]string{"key": key.Name, "value": value, "source": cfg.Source(key.Name)})
+		text, _ := cfg.Lookup(key.Name)
+		var value any = text
+		if json.Valid([]byte(text)) { // TOML writes texts, numbers and lists as JSON does
+			value = json.RawMessage(text)
+		}
+		e.Object(map[string]any{"key": key.Name, "value": value, "source": cfg.Source(key.Name)})
 	}
 	return nil
 }
