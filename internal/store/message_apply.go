@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,9 +62,11 @@ func (l *sqliteLog) applyLoop(written <-chan struct{}) (err error) {
 // applyWhileUrgent applies at least once; false: the writer has ended.
 func (l *sqliteLog) applyWhileUrgent(wal *logCheckpoints, written <-chan struct{}) bool {
 	for again := true; again; again = l.urgent() {
+		start, before := stopwatch(), l.applied
 		if l.applySome(context.Background()) == nil {
 			wal.behind = true
 			wal.copyIfDue()
+			l.noteRate(float64(l.applied-before) / stopwatch().Sub(start).Seconds())
 			continue
 		}
 		select {
@@ -76,6 +79,14 @@ func (l *sqliteLog) applyWhileUrgent(wal *logCheckpoints, written <-chan struct{
 		l.wakeApplier()
 	}
 	return true
+}
+
+// noteRate averages over a few transactions and their checkpoints.
+func (l *sqliteLog) noteRate(rate float64) {
+	if old := math.Float64frombits(l.applyRate.Load()); old > 0 {
+		rate = old*3/4 + rate/4
+	}
+	l.applyRate.Store(math.Float64bits(rate))
 }
 
 // logCheckpoints copies log.db's write-ahead log into the database.

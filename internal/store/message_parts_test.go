@@ -201,3 +201,30 @@ func TestSendQueueBounds(t *testing.T) {
 		t.Errorf("after the end: %v", err)
 	}
 }
+
+// TestSendersAreSlowedDown: between calm and full the writer is as fast as the
+// applier half way, faster below and slower above, and never waits for long at once.
+func TestSendersAreSlowedDown(t *testing.T) {
+	t.Parallel()
+	l := &sqliteLog{lastBatch: 1000}
+	if got := l.pause(tailBytes-1, 0); got != 0 {
+		t.Errorf("without a known rate it pauses for %v", got)
+	}
+	l.noteRate(50_000)
+	for _, c := range []struct {
+		part  float64 // from calm to full
+		since time.Duration
+		want  time.Duration
+	}{
+		{0, 0, 10 * time.Millisecond}, // 1,000 messages at twice 50,000 a second
+		{0.5, 0, 20 * time.Millisecond},
+		{0.5, 15 * time.Millisecond, 5 * time.Millisecond},
+		{0.75, 0, 40 * time.Millisecond},
+		{0.999, 0, 100 * time.Millisecond},
+	} {
+		got := l.pause(tailCalm+int64(c.part*(tailBytes-tailCalm)), c.since)
+		if got.Round(time.Millisecond) != c.want {
+			t.Errorf("%v full, %v after the last: the pause is %v, not %v", c.part, c.since, got, c.want)
+		}
+	}
+}

@@ -44,6 +44,9 @@ type sqliteLog struct {
 	words   firstWords
 	readers chan *sqlite.Conn
 
+	// applyRate is how many messages the applier lately did in a second: the
+	// bits of a float64, which the writer reads.
+	applyRate atomic.Uint64
 	// position is the last durable record's in the journal.
 	position atomic.Uint64
 	// room is told when the applier has made room in the tail.
@@ -64,6 +67,8 @@ type sqliteLog struct {
 	// The writer's own.
 	sink        atomic.Pointer[func(committed []group.Message)]
 	batchNumber uint64
+	lastBatch   int // messages
+	lastWrite   time.Time
 	committed   []group.Message
 }
 

@@ -12,9 +12,11 @@ import (
 
 // What the log keeps in memory, in bytes as entry.cost counts them.
 const (
-	// tailBytes bounds what the journal has and log.db has not. Senders wait
-	// when it is full.
-	tailBytes = 64 << 20
+	// tailBytes bounds what the journal has and log.db has not: senders wait
+	// when it is full. Above tailCalm they are slowed down to what the applier
+	// does, so that its commits do not stop them altogether.
+	tailBytes = 96 << 20
+	tailCalm  = 48 << 20
 	// cacheBytes bounds the messages that are kept although log.db has them.
 	cacheBytes = 48 << 20
 	// cachePerGroup is how many of a group's newest messages are kept.

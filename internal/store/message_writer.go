@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -221,7 +222,12 @@ func (l *sqliteLog) writeLoop(ctx context.Context) {
 // awaitRoom waits while the tail is full, but not for ever when log.db cannot be
 // written: then everybody who waits is told.
 func (l *sqliteLog) awaitRoom(ctx context.Context) bool {
-	for l.tail.backlog() >= tailBytes {
+	backlog := l.tail.backlog()
+	if backlog > tailCalm && backlog < tailBytes {
+		l.wait(ctx, l.pause(backlog, stopwatch().Sub(l.lastWrite)), nil)
+		return true
+	}
+	for ; backlog >= tailBytes && ctx.Err() == nil; backlog = l.tail.backlog() { // after the end what is queued is written; nothing more comes
 		l.wakeApplier()
 		if err := l.broken(); err != nil {
 			for batch := l.queue.take(nil); len(batch) > 0; batch = l.queue.take(batch) {
@@ -231,22 +237,42 @@ func (l *sqliteLog) awaitRoom(ctx context.Context) bool {
 			}
 			return false
 		}
-		pause := time.NewTimer(time.Second)
-		select {
-		case <-l.room:
-		case <-pause.C: // to look at the health
-		case <-ctx.Done():
-			pause.Stop()
-			return true // what is queued is written; nothing more comes
-		}
-		pause.Stop()
+		l.wait(ctx, time.Second, l.room) // a second, to look at the health
 	}
 	return true
+}
+
+// pause is how long to hold back the next batch, since the last one, with a tail
+// between calm and full: so long that the writer is as fast as the applier when the tail is half
+// way, twice as fast near calm, and stands still near full.
+func (l *sqliteLog) pause(backlog int64, since time.Duration) time.Duration {
+	rate := math.Float64frombits(l.applyRate.Load()) * 2 * float64(tailBytes-backlog) / (tailBytes - tailCalm)
+	if rate <= 0 {
+		return 0
+	}
+	const longest = 100 * time.Millisecond // then the tail is looked at again
+	took := time.Duration(float64(l.lastBatch) / rate * float64(time.Second))
+	return min(took-since, longest)
+}
+
+// wait ends after d, when early is told, or with ctx.
+func (l *sqliteLog) wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-early:
+	case <-ctx.Done():
+	}
 }
 
 // write gives a batch its seqs, makes it durable, and answers.
 func (l *sqliteLog) write(batch []*pending) {
 	l.batchNumber++
+	l.lastBatch, l.lastWrite = len(batch), stopwatch()
 	millis := l.store.now()
 	accepted, followers := l.decide(batch, millis)
 	if len(accepted) == 0 {
