@@ -24,6 +24,11 @@ const (
 	maxPackageFiles  = 20
 )
 
+// packageFiles are budgets of packages with a reason for one of their own.
+var packageFiles = map[string]int{
+	"internal/store": 40, // docs/decisions/0007: one store package for both databases, the message log in it
+}
+
 // layer is what the packages of one row may import beside each other. A pattern is a folder, or a folder and all below it ("bus/..."),
 // or "..." for every folder; "." is the vocabulary.
 type layer struct {
@@ -144,8 +149,12 @@ func TestBudgets(t *testing.T) {
 				}
 			}
 		}
-		if written > maxPackageFiles {
-			t.Errorf("%s: %d files, the budget is %d", folder.name, written, maxPackageFiles)
+		budget := maxPackageFiles
+		if own, ok := packageFiles[folder.name]; ok {
+			budget = own
+		}
+		if written > budget {
+			t.Errorf("%s: %d files, the budget is %d", folder.name, written, budget)
 		}
 	}
 }
