@@ -94,7 +94,11 @@ func (s *serverProcess) output() string {
 }
 
 func serversOf(ts *testscript.TestScript) map[string]*serverProcess {
-	return ts.Value(serversKey{}).(map[string]*serverProcess)
+	servers, ok := ts.Value(serversKey{}).(map[string]*serverProcess)
+	if !ok {
+		ts.Fatalf("the script was not set up")
+	}
+	return servers
 }
 
 // serve DIR [flags]: starts a server on a data directory and waits until it is
@@ -348,7 +352,10 @@ func load(ts *testscript.TestScript, _ bool, args []string) {
 		return
 	}
 	value, _ := loads.Load(ts)
-	l := value.(*loading)
+	l, ok := value.(*loading)
+	if !ok {
+		ts.Fatalf("no load was started")
+	}
 	switch args[0] {
 	case "mark":
 		ts.Setenv(args[1], strconv.FormatInt(l.mark(ts), 10))

@@ -205,9 +205,16 @@ func (e *env) reportEnrolment(job *musterv1.Enrolment) {
 		name string
 		n    int64
 	}{
-		{"added", c.GetAdded()}, {"asked", c.GetAsked()}, {"already in", c.GetAlreadyIn()}, {"skipped by policy", c.GetSkippedPolicy()},
-		{"skipped, they block you", c.GetSkippedBlocked()}, {"skipped, they refuse", c.GetSkippedRefused()}, {"skipped, group full", c.GetSkippedFull()},
-		{"accepted since", job.GetAccepted()}, {"declined since", job.GetDeclined()}, {"removed by undo", job.GetRemoved()},
+		{"added", c.GetAdded()},
+		{"asked", c.GetAsked()},
+		{"already in", c.GetAlreadyIn()},
+		{"skipped by policy", c.GetSkippedPolicy()},
+		{"skipped, they block you", c.GetSkippedBlocked()},
+		{"skipped, they refuse", c.GetSkippedRefused()},
+		{"skipped, group full", c.GetSkippedFull()},
+		{"accepted since", job.GetAccepted()},
+		{"declined since", job.GetDeclined()},
+		{"removed by undo", job.GetRemoved()},
 	} {
 		if row.n > 0 {
 			counts.Row(row.name, term.Number(row.n))

@@ -45,7 +45,7 @@ func hideSettings(node *kong.Node) {
 func translate(model *kong.Application) {
 	model.Help = "Muster：实时频道、持久群组，以及把频道成员导入群组的“导入”。" +
 		"需要服务器的命令使用 --server URL 与 muster login 的会话或 MUSTER_TOKEN；不指定时，通过数据目录中的管理套接字连接本机服务器。"
-	for _, node := range model.Node.Children {
+	for _, node := range model.Children {
 		translateNode(node, "")
 	}
 }

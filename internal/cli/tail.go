@@ -54,10 +54,11 @@ func (c *tailCmd) Run(e *env) error {
 			return err
 		}
 		err := t.run()
-		if errors.Is(err, errEnough) || e.ctx.Err() != nil {
-			return nil // the way to end it
+		enough := errors.Is(err, errEnough) || errors.Is(err, context.Canceled) && e.ctx.Err() != nil
+		if err != nil && !enough {
+			return err
 		}
-		return err
+		return nil
 	})
 }
 

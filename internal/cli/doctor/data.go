@@ -79,7 +79,7 @@ func (x *examination) disk(context.Context) []Result {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return []Result{warn(check, "", "cannot be asked: %v", err)}
 	}
-	free := int64(s.Bavail) * s.Bsize //nolint:gosec,unconvert // a disk is smaller; the types differ by platform
+	free := int64(s.Bavail) * s.Bsize //nolint:gosec // a disk is smaller
 	detail := fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))
 	kind := int64(s.Type) & 0xffffffff //nolint:unconvert // as above
 	switch {

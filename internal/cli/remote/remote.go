@@ -118,18 +118,23 @@ func at(server, token string, opt Options) *Remote {
 	return r
 }
 
-// openLocal takes the admin socket if there is one.
+// openLocal takes the admin socket; nil without an error when there is none.
 func openLocal(opt Options) (*Remote, error) {
 	dir, err := opt.DataDir()
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, SocketName)
-	info, err := os.Stat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return nil, nil //nolint:nilnil // there is none
+	if !isSocket(path) {
+		return nil, nil
 	}
 	return Socket(path, opt), nil
+}
+
+// isSocket says whether a server may listen at a path.
+func isSocket(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&os.ModeSocket != 0
 }
 
 // Socket is a server on this machine by its admin socket.
