@@ -96,6 +96,7 @@ func New(ctx context.Context, cfg config.Config, opt Options) (s *Server, err er
 	s.Domain = NewDomain(cfg, st, s.gateway.Events(), opt.Clock, ids, owner, opt.Log)
 	s.gateway.Use(gateway.Services{
 		Accounts: s.Accounts, Rooms: s.Rooms, Groups: s.Groups, Log: st.Log(), Enrolments: s.Enrolments,
+		Token: func(r *http.Request) string { return s.api.SessionToken(r) },
 		Ended: st.Accounts().EndedSessions,
 	})
 	st.Log().Follow(s.gateway.Events().Committed)

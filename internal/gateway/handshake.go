@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -13,14 +11,6 @@ import (
 
 	"muster/internal/gateway/engine"
 	"muster/internal/wire"
-)
-
-// The cookies that carry a browser's session token. The second one has no
-// protection of its own and counts only where there is none to have: over plain
-// HTTP on the loopback interface.
-const (
-	sessionCookie  = "__Host-muster"
-	loopbackCookie = "muster"
 )
 
 // handshakeTimeout bounds the writing of the handshake's answer.
@@ -67,7 +57,10 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = nc.Close()
 		return
 	}
-	token := cookieToken(r)
+	token := ""
+	if g.svc.Token != nil {
+		token = g.svc.Token(r)
+	}
 	// An engine that is stopping has closed the socket; the client comes again.
 	_ = g.engine.Attach(nc, early, enc, func(c engine.Conn) engine.Handler { return newSession(g, c, token) })
 }
@@ -110,25 +103,4 @@ func (g *Gateway) allowedOrigin(origin string, r *http.Request) bool {
 
 func canonicalOrigin(origin string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.TrimSpace(origin), "/"))
-}
-
-// cookieToken is the session token that the handshake's cookie carries.
-func cookieToken(r *http.Request) string {
-	c, err := r.Cookie(sessionCookie)
-	if errors.Is(err, http.ErrNoCookie) && r.TLS == nil && fromLoopback(r) {
-		c, err = r.Cookie(loopbackCookie)
-	}
-	if err != nil {
-		return ""
-	}
-	return c.Value
-}
-
-func fromLoopback(r *http.Request) bool {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

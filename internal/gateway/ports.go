@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 
 	"muster"
 	"muster/internal/account"
@@ -17,6 +18,10 @@ type Services struct {
 	Groups     Groups
 	Log        Log
 	Enrolments Enrolments
+	// Token is the session token that a handshake's request carries, in a
+	// cookie or a header; the API knows which of them to believe where. nil:
+	// only the first frame says whose a connection is.
+	Token func(r *http.Request) string
 	// Ended tells which of these sessions are over, for a node that may not
 	// have heard of it. Only a shared bus needs it; nil: nobody is asked.
 	Ended func(ctx context.Context, sessions []muster.SessionID) ([]muster.SessionID, error)

@@ -119,6 +119,12 @@ func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 	r.gw = gateway.New(opt)
 	r.domain = app.NewDomain(config.Default(), r.store, r.gw.Events(), r.clock, ids, fmt.Sprint(ids.Next()), slog.New(slog.DiscardHandler))
 	r.gw.Use(gateway.Services{
+		Token: func(r *http.Request) string {
+			if c, err := r.Cookie("muster"); err == nil {
+				return c.Value
+			}
+			return ""
+		},
 		Accounts: r.domain.Accounts, Rooms: r.domain.Rooms, Groups: r.domain.Groups, Log: r.store.Log(),
 		Enrolments: r.domain.Enrolments, Ended: r.store.Accounts().EndedSessions,
 	})
