@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -58,9 +59,31 @@ const description = "Muster: live channels, durable groups, and the enrolment th
 // Main runs the command line of the process and gives its exit code.
 func Main() int {
 	environ := os.Environ()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	return Run(ctx, os.Args[1:], environ, term.Standard(environ))
+}
+
+// untilSignal gives a context that ends with the first SIGINT or SIGTERM. The
+// signals have their usual effect again before it ends, so a second one ends the
+// process at once, whenever it comes. stop gives everything back.
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	})
+	return ctx, func() {
+		cancel()
+		watching.Wait()
+	}
 }
 
 // Run runs one command line and gives its exit code.

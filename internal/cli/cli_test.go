@@ -1,11 +1,13 @@
 package cli_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -52,7 +54,7 @@ func runScripts(t *testing.T, dir string, environ ...string) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"serve": serve, "halt": halt, "equal": equal, "claim": claim, "exits": exits, "json": jsonField, "load": load, "people": people, "mode": mode,
+			"serve": serve, "halt": halt, "twice": twice, "equal": equal, "claim": claim, "exits": exits, "json": jsonField, "load": load, "people": people, "mode": mode,
 			"present": present, "say": say, "atleast": atLeast, "damage": damage,
 		},
 	})
@@ -185,6 +187,40 @@ func halt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if signal == syscall.SIGTERM && s.result != nil {
 		ts.Fatalf("the server ended with %v:\n%s", s.result, s.output())
+	}
+}
+
+// twice DIR: a request that does not come to its end keeps a server from stopping
+// after one signal; a second one ends it at once.
+func twice(ts *testscript.TestScript, _ bool, args []string) {
+	s := serversOf(ts)[args[0]]
+	conn, err := net.Dial("tcp", ts.Getenv("ADDRESS"))
+	ts.Check(err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /muster.v1.AccountService/Login HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\n"+
+		"Content-Type: application/json\r\nContent-Length: 10\r\n\r\n", ts.Getenv("ADDRESS"))
+	ts.Check(err)
+	line, err := bufio.NewReader(conn).ReadString('\n') // the handler reads the body: the request is under way
+	ts.Check(err)
+	if !strings.Contains(line, "100") {
+		ts.Fatalf("the server answers %q", line)
+	}
+	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
+	for until := time.Now().Add(deadline); !strings.Contains(s.output(), "stopping"); time.Sleep(time.Millisecond) {
+		if time.Now().After(until) {
+			ts.Fatalf("it does not begin to stop:\n%s", s.output())
+		}
+	}
+	select {
+	case <-s.ended:
+		ts.Fatalf("it did not wait for the request:\n%s", s.output())
+	default:
+	}
+	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
+	<-s.ended
+	status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || !status.Signaled() {
+		ts.Fatalf("it ended by itself (%v) and not by the second signal:\n%s", s.result, s.output())
 	}
 }
 

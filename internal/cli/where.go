@@ -9,10 +9,10 @@ import (
 
 // Where says which server a command talks to and as whom.
 type Where struct {
-	Server string `help:"Address of the server, such as https://voice.example.org (or MUSTER_SERVER)." placeholder:"URL" group:"server"`
-	Data   string `help:"Data directory of a server on this machine (or server.data of the configuration; ./data)." placeholder:"DIR" type:"path" group:"server"`
-	As     string `help:"Account to act as, on the server's own machine; the owner unless given." placeholder:"NAME" group:"server"`
-	Config string `help:"Configuration file of a server on this machine (or MUSTER_CONFIG)." placeholder:"FILE" type:"path" group:"server"`
+	Server string `help:"Address of the server, such as https://voice.example.org (or MUSTER_SERVER)." placeholder:"URL" group:"which server, and as whom"`
+	Data   string `help:"Data directory of a server on this machine (or server.data of the configuration; ./data)." placeholder:"DIR" type:"path" group:"which server, and as whom"`
+	As     string `help:"Account to act as, on the server's own machine; the owner unless given." placeholder:"NAME" group:"which server, and as whom"`
+	Config string `help:"Configuration file of a server on this machine (or MUSTER_CONFIG)." placeholder:"FILE" type:"path" group:"which server, and as whom"`
 }
 
 // foreign are the MUSTER_ variables that are no settings of the server.

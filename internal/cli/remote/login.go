@@ -88,7 +88,7 @@ func (l *Logins) Write() error {
 // scheme and host, without a slash at the end. Without a scheme it is https, or
 // http on this machine.
 func CleanServer(s string) (string, error) {
-	s = strings.TrimRight(strings.TrimSpace(s), "/")
+	s = strings.TrimSpace(s)
 	if s == "" {
 		return "", Usage("the server's address is empty")
 	}
@@ -99,7 +99,8 @@ func CleanServer(s string) (string, error) {
 			scheme = "http"
 		}
 	}
-	if scheme != "http" && scheme != "https" || strings.ContainsAny(host, "/?# ") {
+	host = strings.TrimRight(host, "/")
+	if scheme != "http" && scheme != "https" || host == "" || strings.ContainsAny(host, "/?# ") {
 		return "", Usage("%q is no address of a server: write https://host or http://host:port", s)
 	}
 	return strings.ToLower(fmt.Sprintf("%s://%s", scheme, host)), nil
