@@ -57,12 +57,15 @@ func Enrol(ctx context.Context, opt EnrolOptions) (f EnrolFigures, err error) {
 	if err != nil {
 		return f, err
 	}
-	senders, err := w.people(ctx, "sender", 50)
+	senders, err := w.people(ctx, "sender", 10)
 	if err != nil {
 		return f, err
 	}
 	groups, err := w.groups(ctx, opt.Groups, senders)
 	if err != nil {
+		return f, err
+	}
+	if err := w.greet(ctx, groups, senders); err != nil {
 		return f, err
 	}
 	if f.SendBefore, err = w.sending(ctx, groups, senders, opt.Rate, func() error { return sleep(ctx, 5*time.Second) }); err != nil {
