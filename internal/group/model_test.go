@@ -56,7 +56,7 @@ func TestGroupModel(t *testing.T) {
 				rig: r, rt: rt, look: look, ids: ids, g: g.ID, subs: map[string]muster.SubgroupID{"": 0},
 				m: &groupModel{
 					roles: map[int]muster.Role{0: muster.RoleOwner}, places: map[int]string{}, subs: map[string]bool{},
-					levels: map[muster.Level]string{}, capacity: 1000, read: map[int]int{}, name: "Modelled",
+					levels: map[muster.Level]string{}, capacity: maxMembers, read: map[int]int{}, name: "Modelled",
 				},
 			}
 			rt.Repeat(map[string]func(*rapid.T){
@@ -335,7 +335,7 @@ func (p *groupPlay) settings(rt *rapid.T) {
 	p.expect(err, p.admin(by))
 	if err == nil {
 		p.m.name, p.m.capacity = name, int(g.Capacity)
-		if want := []int{int(capacity), 1000}; p.m.capacity != want[0] && (capacity > 0 || p.m.capacity != want[1]) {
+		if want := []int{int(capacity), maxMembers}; p.m.capacity != want[0] && (capacity > 0 || p.m.capacity != want[1]) {
 			rt.Fatalf("capacity %d became %d", capacity, p.m.capacity)
 		}
 	}

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -16,13 +17,8 @@ const readFlush = time.Second
 // readBuffer gathers read positions between two writes to the store.
 type readBuffer struct {
 	mu    sync.Mutex
-	marks map[readKey]muster.Seq
+	marks map[muster.AccountID]map[muster.GroupID]muster.Seq
 	wake  chan struct{}
-}
-
-type readKey struct {
-	account muster.AccountID
-	group   muster.GroupID
 }
 
 // put notes a position and tells whether it is news.
@@ -30,13 +26,17 @@ func (b *readBuffer) put(m ReadMark) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.marks == nil {
-		b.marks = make(map[readKey]muster.Seq)
+		b.marks = make(map[muster.AccountID]map[muster.GroupID]muster.Seq)
 	}
-	k := readKey{m.Account, m.Group}
-	if b.marks[k] >= m.Seq {
+	mine := b.marks[m.Account]
+	if mine == nil {
+		mine = make(map[muster.GroupID]muster.Seq)
+		b.marks[m.Account] = mine
+	}
+	if mine[m.Group] >= m.Seq {
 		return false
 	}
-	b.marks[k] = m.Seq
+	mine[m.Group] = m.Seq
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -44,10 +44,12 @@ func (b *readBuffer) put(m ReadMark) bool {
 	return true
 }
 
-func (b *readBuffer) get(account muster.AccountID, group muster.GroupID) muster.Seq {
+// of copies what is buffered of an account. Who reads the stored positions takes
+// it before: a position is always in one of the two.
+func (b *readBuffer) of(account muster.AccountID) map[muster.GroupID]muster.Seq {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.marks[readKey{account, group}]
+	return maps.Clone(b.marks[account])
 }
 
 // all copies what is buffered.
@@ -55,8 +57,10 @@ func (b *readBuffer) all() []ReadMark {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	marks := make([]ReadMark, 0, len(b.marks))
-	for k, seq := range b.marks {
-		marks = append(marks, ReadMark{k.account, k.group, seq})
+	for account, mine := range b.marks {
+		for group, seq := range mine {
+			marks = append(marks, ReadMark{account, group, seq})
+		}
 	}
 	return marks
 }
@@ -66,8 +70,12 @@ func (b *readBuffer) saved(marks []ReadMark) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, m := range marks {
-		if k := (readKey{m.Account, m.Group}); b.marks[k] == m.Seq {
-			delete(b.marks, k)
+		mine := b.marks[m.Account]
+		if mine[m.Group] == m.Seq {
+			delete(mine, m.Group)
+		}
+		if len(mine) == 0 {
+			delete(b.marks, m.Account)
 		}
 	}
 }

@@ -19,6 +19,9 @@ import (
 	"muster/internal/store"
 )
 
+// maxMembers is the server's limit of members of a group.
+const maxMembers = 50_000
+
 // rig is groups over a real store, with accounts to be in them.
 type rig struct {
 	*group.Service
@@ -107,7 +110,7 @@ func (r *rig) start(work bool) {
 	})
 	r.Service = group.New(group.Options{
 		Store: s.Groups(), Log: s.Log(), Events: r.told, Nicknames: r.accounts, Clock: r.opt.Clock, IDs: r.opt.IDs,
-		MaxText: 1000, MaxMembers: 1000, HistoryPage: 50, SyncBytes: 1 << 20, InvitationExpiry: time.Hour,
+		MaxText: 1000, MaxMembers: maxMembers, HistoryPage: 50, SyncBytes: 1 << 20, InvitationExpiry: time.Hour,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -240,7 +240,7 @@ func TestSenselessRequests(t *testing.T) {
 		for want, call := range map[string]func() error{
 			"invalid_name": func() error { _, err := c.CreateGroup(ctx, c.boss, " ", "", 0); return err },
 			"invalid_capacity": func() error {
-				_, err := c.UpdateGroup(ctx, c.boss, c.g, group.Settings{Capacity: new(int64(1001))})
+				_, err := c.UpdateGroup(ctx, c.boss, c.g, group.Settings{Capacity: new(int64(maxMembers+1))})
 				return err
 			},
 			"text_too_long": func() error {
@@ -285,10 +285,10 @@ func TestServerLimitOfMembers(t *testing.T) {
 	t.Parallel()
 	forEachStore(t, func(t *testing.T, r *rig) {
 		g, err := r.CreateGroup(t.Context(), r.owner, "Limited", "", 0)
-		if err != nil || g.Capacity != 1000 {
+		if err != nil || g.Capacity != maxMembers {
 			t.Fatalf("%+v, %v", g, err)
 		}
-		if g, err = r.UpdateGroup(t.Context(), r.owner, g.ID, group.Settings{Capacity: new(int64(0))}); err != nil || g.Capacity != 1000 {
+		if g, err = r.UpdateGroup(t.Context(), r.owner, g.ID, group.Settings{Capacity: new(int64(0))}); err != nil || g.Capacity != maxMembers {
 			t.Fatalf("%+v, %v", g, err)
 		}
 	})

@@ -24,6 +24,7 @@ type Synced struct {
 // ListMyGroups pages through the acting account's groups by id, with heads and
 // read positions.
 func (s *Service) ListMyGroups(ctx context.Context, acting muster.AccountID, after muster.GroupID, limit int) ([]Mine, error) {
+	unsaved := s.reads.of(acting)
 	page, err := s.opt.Store.ListMine(ctx, acting, after, pageSize(limit, minePage))
 	if err != nil || len(page) == 0 {
 		return nil, err
@@ -38,7 +39,7 @@ func (s *Service) ListMyGroups(ctx context.Context, acting muster.AccountID, aft
 	}
 	for i := range page {
 		page[i].Head = heads[i]
-		page[i].Read = max(page[i].Read, s.reads.get(acting, ids[i]))
+		page[i].Read = max(page[i].Read, unsaved[ids[i]])
 	}
 	return page, nil
 }

@@ -195,9 +195,27 @@ func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.Ac
 	return m, err
 }
 
-// ListMine implements group.Store. The account's own rows lie side by side, and
-// few of them are of groups in which it is more than a member.
+// ListMine implements group.Store. Groups that are being dissolved are left out,
+// and do not make the page shorter: a short one is the last.
 func (s Groups) ListMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (page []group.Mine, err error) {
+	for len(page) < limit {
+		some, last, err := s.listMine(ctx, account, after, limit-len(page))
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, some...)
+		if last == 0 {
+			break
+		}
+		after = last
+	}
+	return page, nil
+}
+
+// listMine reads limit of the account's own rows, which lie side by side, and
+// few of which are of groups in which it is more than a member. last is where to
+// go on; 0: there are no more rows.
+func (s Groups) listMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (page []group.Mine, last muster.GroupID, err error) {
 	var ids []muster.GroupID
 	err = s.read(ctx, func(c conn) error {
 		page, ids = make([]group.Mine, 0, min(limit, 64)), make([]muster.GroupID, 0, min(limit, 64))
@@ -223,17 +241,20 @@ func (s Groups) ListMine(ctx context.Context, account muster.AccountID, after mu
 			})
 	})
 	if err != nil || len(ids) == 0 {
-		return nil, err
+		return nil, 0, err
+	}
+	if len(ids) == limit {
+		last = ids[len(ids)-1]
 	}
 	groups, err := s.groupsOf(ctx, ids)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for i := range page {
 		page[i].Group = groups[ids[i]]
 		page[i].Group.ID = ids[i]
 	}
-	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.Owner == 0 }), nil // dissolved just now
+	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.Owner == 0 }), last, nil // dissolved
 }
 
 // SaveReads implements group.Store.

@@ -13,7 +13,7 @@ func errNotMember() error {
 }
 
 // membership reads what the hot paths need to know of a member; not_a_member
-// when there is none. On SQLite it comes from memory when it can. generation is
+// when there is none, or the group is being dissolved. On SQLite it comes from memory when it can. generation is
 // the group's from before the reading: whoever acts later compares it.
 func (s *Store) membership(ctx context.Context, group muster.GroupID, account muster.AccountID) (ms membership, generation uint64, err error) {
 	alone := s.db.name() == "sqlite"
@@ -26,7 +26,7 @@ func (s *Store) membership(ctx context.Context, group muster.GroupID, account mu
 	found := false
 	err = s.read(ctx, func(c conn) error {
 		found, err = one(c, `SELECT role, subgroup_id, joined_seq, spoke FROM group_member
-			WHERE group_id = $1 AND account_id = $2`, []any{group, account}, func(r row) {
+			WHERE group_id = $1 AND account_id = $2 AND EXISTS (SELECT 1 FROM grp WHERE id = $1)`, []any{group, account}, func(r row) {
 			ms = membership{
 				role:      muster.Role(r.Int(0)), //nolint:gosec // stored from a Role
 				subgroup:  muster.SubgroupID(r.Int(1)),

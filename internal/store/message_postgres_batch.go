@@ -259,7 +259,7 @@ func (sh *pgShard) look(ctx context.Context, c *pgxpool.Conn, b *pgBatch) error 
 		memberGroups, memberAccounts = append(memberGroups, int64(k.group)), append(memberAccounts, int64(k.account))
 	}
 	q.Queue(`SELECT m.group_id, m.account_id, m.spoke FROM unnest($1::bigint[], $2::bigint[]) AS k (g, a)
-		JOIN group_member m ON m.group_id = k.g AND m.account_id = k.a`, memberGroups, memberAccounts).
+		JOIN group_member m ON m.group_id = k.g AND m.account_id = k.a JOIN grp ON grp.id = m.group_id`, memberGroups, memberAccounts).
 		Query(func(rows pgx.Rows) error {
 			return eachRow(rows, func(r row) {
 				k := memberKey{muster.GroupID(r.Int(0)), muster.AccountID(r.Int(1))}
