@@ -23,7 +23,7 @@ SOAK_PACKAGES ?= ./internal/fault/...
 SOAK_TIMEOUT  ?= 12h
 
 # Generated files that are committed; `make check` fails when generating them again changes them.
-GENERATED = gen docs/reference
+GENERATED = gen docs/configuration.md
 
 GO ?= go
 # Installed by `make test` in the machine, built from the pinned modules in tools/ into bin/, and nowhere else.
@@ -71,7 +71,7 @@ schema-baseline: bin/buf ## accept the present schema as the one to stay compati
 generate: bin/buf bin/protoc-gen-go bin/protoc-gen-connect-go ## generate Go from proto/ into gen/
 	@scripts/generate
 
-docs: ## generate the reference pages under docs/reference
+docs: ## generate the reference pages of docs
 	@scripts/generate-docs
 
 generated-check: generate docs

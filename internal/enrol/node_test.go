@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -249,6 +247,3 @@ func outcome(c *fault.Census, e enrol.Enrolment) string {
 		"\ninvitations\n" + strings.Join(c.Lines(`SELECT account_id, level, answer, channel_id, inviter_id, expires_ms - created_ms
 			FROM invitation WHERE invitation_id = $1 ORDER BY account_id`, id), "\n")
 }
-
-// keys lists a map's keys in order.
-func keys[K ~int64, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

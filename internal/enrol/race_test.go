@@ -2,7 +2,6 @@ package enrol_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -374,6 +373,6 @@ func TestRosterMovesMeanwhile(t *testing.T) {
 				t.Errorf("%v was told %d times of being added", id, n)
 			}
 		}
-		t.Log(fmt.Sprintf("%+v, %d of them again", e.Counts, again))
+		t.Logf("%+v, %d of them again", e.Counts, again)
 	})
 }

@@ -2,7 +2,6 @@ package enrol_test
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -180,7 +179,7 @@ func TestDeclineAndLeaveAcrossServers(t *testing.T) {
 		}
 		a.wire.set(nil)
 		node = a.node()
-		stop = run(t, node)
+		run(t, node)
 		await(t, "the outbox is empty", func() bool { return outbox() == 0 })
 		check(6)
 
@@ -238,5 +237,5 @@ func TestDeclineAndLeaveOnItsWay(t *testing.T) {
 		t.Fatalf("%d members", len(members))
 	}
 	fault.NewCensus(t, a.optGroups.Dir, "").CheckGroup(g)
-	t.Log(fmt.Sprintf("%d calls were lost", a.wire.count()))
+	t.Logf("%d calls were lost", a.wire.count())
 }

@@ -512,12 +512,16 @@ func TestWindowChild(t *testing.T) {
 		var gs, cs []int64
 		for _, l := range c.Lines("SELECT id FROM grp ORDER BY id") {
 			var id int64
-			fmt.Sscan(l, &id)
+			if _, err := fmt.Sscan(l, &id); err != nil {
+				t.Fatal(err)
+			}
 			gs = append(gs, id)
 		}
 		for _, l := range c.Lines("SELECT id FROM channel ORDER BY id") {
 			var id int64
-			fmt.Sscan(l, &id)
+			if _, err := fmt.Sscan(l, &id); err != nil {
+				t.Fatal(err)
+			}
 			cs = append(cs, id)
 		}
 		fault.Say("%d %d", storm(w, admin, gs[:groups], cs[first:first+channels]), channels)

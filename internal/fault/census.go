@@ -191,7 +191,7 @@ func Copy(t testing.TB, dir, url, newDir, newURL string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.Background())
+	defer func() { _ = conn.Close(context.Background()) }()
 	for _, sql := range []string{
 		"DROP DATABASE " + pgx.Identifier{to}.Sanitize(),
 		"CREATE DATABASE " + pgx.Identifier{to}.Sanitize() + " TEMPLATE " + pgx.Identifier{from}.Sanitize(),

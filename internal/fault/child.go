@@ -127,7 +127,7 @@ func (c *Child) wait() error {
 
 // Say is what a child has to say to its parent.
 func Say(format string, args ...any) {
-	fmt.Fprintf(os.Stdout, said+format+"\n", args...)
+	_, _ = fmt.Fprintf(os.Stdout, said+format+"\n", args...)
 }
 
 // Listen gives a child the lines that its parent tells it. A child whose parent

@@ -38,7 +38,6 @@ type rig struct {
 type told struct {
 	mu             sync.Mutex
 	added, removed map[muster.AccountID]int
-	sessions       int
 }
 
 func (o *told) note(m *map[muster.AccountID]int, accounts []muster.AccountID) {

@@ -207,8 +207,10 @@ func TestRightsOverOthers(t *testing.T) {
 				"SetRole none",
 				func(c *cast, a, x muster.AccountID) error { return c.SetRole(ctx, a, c.g, x, muster.NotMember) },
 				[4][5]string{
-					{"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"}, {"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"},
-					{"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"}, {"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"},
+					{"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"},
+					{"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"},
+					{"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"},
+					{"invalid_role", "invalid_role", "invalid_role", "invalid_role", "invalid_role"},
 				},
 			},
 		} {
@@ -240,7 +242,7 @@ func TestSenselessRequests(t *testing.T) {
 		for want, call := range map[string]func() error{
 			"invalid_name": func() error { _, err := c.CreateGroup(ctx, c.boss, " ", "", 0); return err },
 			"invalid_capacity": func() error {
-				_, err := c.UpdateGroup(ctx, c.boss, c.g, group.Settings{Capacity: new(int64(maxMembers+1))})
+				_, err := c.UpdateGroup(ctx, c.boss, c.g, group.Settings{Capacity: new(int64(maxMembers + 1))})
 				return err
 			},
 			"text_too_long": func() error {

@@ -82,7 +82,7 @@ var serverURL = sync.OnceValues(func() (string, error) {
 })
 
 // private is the cluster of this process, if it has one.
-var private *Cluster
+var private *Cluster //nolint:unused // keeps it from the garbage collector, which would end it
 
 // withDatabase returns the address server with the name of its database replaced.
 func withDatabase(server, name string) (string, error) {

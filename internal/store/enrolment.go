@@ -335,6 +335,7 @@ func (l Ledger) BeginUndo(ctx context.Context, id muster.EnrolmentID, acting mus
 			return nil
 		case enrol.Running:
 			return muster.Conflict("enrolment_running", "the enrolment is still running: cancel it first")
+		default:
 		}
 		e.State, e.Progress.Cursor = enrol.Undoing, 0
 		if err := saveJob(c, &e, 0); err != nil {

@@ -149,6 +149,7 @@ func (l Ledger) act(c conn, account muster.AccountID, e *enrol.Enrolment, q ques
 		if err := l.leave(c, account, q, muster.InvitationID(e.ID), res); err != nil {
 			return err
 		}
+	default: // to decline is only recorded
 	}
 	if e.ID == 0 {
 		return nil
@@ -271,5 +272,7 @@ func (l Ledger) LeaveDone(ctx context.Context, d enrol.Leave) error {
 	})
 }
 
-var _ group.Store = Groups{}
-var _ enrol.Ledger = Ledger{}
+var (
+	_ group.Store  = Groups{}
+	_ enrol.Ledger = Ledger{}
+)

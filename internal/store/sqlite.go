@@ -180,7 +180,7 @@ func (f *sqliteFile) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // it only checkpoints
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -260,7 +260,7 @@ var steadied sync.Map // string -> string
 // SQLITE_DBCONFIG_ENABLE_QPSG, is not within reach of the driver's interface.
 func steady(sql string) string {
 	if text, ok := steadied.Load(sql); ok {
-		return text.(string)
+		return text.(string) //nolint:errcheck,forcetypeassert // nothing else is stored
 	}
 	text := strings.ReplaceAll(sql, "$", "+$")
 	steadied.Store(sql, text)
@@ -381,8 +381,8 @@ func (in insert) sqliteText(rows int) string {
 }
 
 func sqliteError(err error) error {
-	switch sqlite.ErrCode(err) {
-	case sqlite.ResultConstraintPrimaryKey, sqlite.ResultConstraintUnique, sqlite.ResultConstraintRowID:
+	code := sqlite.ErrCode(err)
+	if code == sqlite.ResultConstraintPrimaryKey || code == sqlite.ResultConstraintUnique || code == sqlite.ResultConstraintRowID {
 		return fmt.Errorf("%w: %w", errConflict, err)
 	}
 	return err

@@ -85,7 +85,8 @@ func (s *Store) Close() error {
 	return err
 }
 
-func (s *Store) read(ctx context.Context, fn func(c conn) error) error  { return s.db.read(ctx, fn) }
+func (s *Store) read(ctx context.Context, fn func(c conn) error) error { return s.db.read(ctx, fn) }
+
 func (s *Store) write(ctx context.Context, fn func(c conn) error) error { return s.db.write(ctx, fn) }
 
 // now is the stored form of the present.
