@@ -62,7 +62,7 @@ func (s *show) fillChannel(ctx context.Context) error {
 	for _, l := range muster.Levels {
 		parts = append(parts, fmt.Sprintf("%s %s", term.Number(s.plan.levels[l]), plural(l.String(), s.plan.levels[l])))
 	}
-	s.more("%s", "", strings.Join(parts, ", "))
+	s.more("%s", "%s", strings.Join(parts, ", "))
 	return nil
 }
 
