@@ -212,7 +212,7 @@ func (w *world) group(name string, capacity int64) muster.GroupID {
 func (w *world) await(id muster.EnrolmentID) enrol.Enrolment {
 	w.t.Helper()
 	var last enrol.Enrolment
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Minute)
 	defer cancel()
 	if err := w.Enrolments.Watch(ctx, w.owner, id, func(e enrol.Enrolment) error { last = e; return nil }); err != nil {
 		w.t.Fatalf("watch: %v, last seen: %+v", err, last)
