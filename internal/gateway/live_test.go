@@ -343,9 +343,14 @@ func TestChurnOfMembers(t *testing.T) {
 		r.join(id, ps[0], ps[1])
 		wg.Wait()
 	}
-	a.send(id, "the end")
+	end := a.send(id, "the end").GetSeq()
 	for _, c := range devices {
 		c.until("the end", func(f *musterv1.ServerFrame) bool {
+			// One whose place was settled only after the end is told so: the
+			// head says what to sync.
+			if f.GetMemberAdded().GetMine().GetGroup().GetHead() >= end {
+				return true
+			}
 			m := f.GetGroupMessage()
 			if m != nil && m.GetText() != "the end" && m.GetSeq() != 0 && len(m.GetText()) > 6 && m.GetText()[:6] == "secret" {
 				t.Errorf("a device got %q", m.GetText())
