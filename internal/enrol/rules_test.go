@@ -155,7 +155,7 @@ func TestRules(t *testing.T) {
 			p.begin()
 			defer p.finish()
 			rt.Repeat(map[string]func(*rapid.T){
-				"join": p.join, "level": p.level, "leave the roster": p.leaveRoster, "setting": p.setting, "block": p.block,
+				"join": p.join, "level": p.level, "leave the roster": p.leaveRoster, "setting": p.setting, "block": p.block, "come back": p.comeBack,
 				"leave the group": p.leaveGroup, "remove": p.remove, "speak": p.speak, "capacity": p.capacity,
 				"start": p.start, "page": p.page, "page on": p.page, "answer": p.answer, "answer more": p.answer,
 				"cancel": p.cancel, "undo": p.undo, "undisturbed": p.undisturbed,
@@ -247,6 +247,24 @@ func (p *play) leaveRoster(rt *rapid.T) {
 	i := p.someone(rt)
 	p.fail(p.Channels.LeaveRoster(p.t.Context(), p.ids[i], p.ch))
 	p.m.people[i].level = muster.Visitor
+}
+
+// comeBack lets somebody whom the running job has asked leave the roster and come
+// back at another level, before their answer or after it: pass 2 finds them.
+func (p *play) comeBack(rt *rapid.T) {
+	n := len(p.m.jobs)
+	if n == 0 || p.m.job(n).state != enrol.Running || p.m.job(n).pass != 1 {
+		rt.Skip("none is in its first pass")
+	}
+	i := p.some(rt, "asked", func(m *modelPerson) bool {
+		return m.level != muster.Visitor && p.m.job(n).questions[slices.Index(p.m.people, m)] != nil
+	})
+	level := muster.Level(rapid.IntRange(1, 5).Draw(rt, "level")) //nolint:gosec // a level
+	p.fail(p.Channels.LeaveRoster(p.t.Context(), p.ids[i], p.ch))
+	p.m.people[i].level = muster.Visitor
+	_, err := p.Channels.SetLevel(p.t.Context(), p.owner, p.ch, p.ids[i], level)
+	p.fail(err)
+	p.m.put(i, level)
 }
 
 func (p *play) set(i int, d muster.DirectAdd) {
