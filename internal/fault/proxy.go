@@ -41,7 +41,7 @@ type Proxy struct {
 // nil: all pass. The test's end stops it.
 func NewProxy(t testing.TB, target string, fate func() Fate) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func (p *Proxy) serve(client net.Conn, fate Fate) {
 		p.mu.Unlock()
 		reset(client)
 	}()
-	server, err := net.Dial("tcp", p.target)
+	server, err := new(net.Dialer).DialContext(p.t.Context(), "tcp", p.target)
 	if err != nil {
 		return // the server is down: so is the connection
 	}
