@@ -255,7 +255,10 @@ func TestReaders(t *testing.T) {
 			called := h.now()
 			h.add(writers, called, op{group: g, limit: len(ids)}, result{ids: ids, head: int64(len(ids))})
 			for i, one := range all {
-				if got := one.logs[int64(g)]; strings.Join(got, " ") != strings.Join(ids, " ") {
+				one.mu.Lock()
+				got := strings.Join(one.logs[int64(g)], " ")
+				one.mu.Unlock()
+				if got != strings.Join(ids, " ") {
 					t.Errorf("device %d has another log of group %d", i, g)
 				}
 			}
