@@ -138,7 +138,7 @@ func TestProtocols(t *testing.T) {
 			t.Errorf("%s: an error arrives as %v, %v", test.name, err, detail(err))
 		}
 		none := test.client
-		none.http.Transport = none.http.Transport.(bearer).RoundTripper //nolint:errcheck // it is one
+		none.http.Transport = none.http.Transport.(bearer).RoundTripper
 		_, err = none.accounts.GetAccount(t.Context(), connect.NewRequest(&v1.GetAccountRequest{}))
 		if connect.CodeOf(err) != connect.CodeUnauthenticated || detail(err).GetReason() != "no_session" {
 			t.Errorf("%s: the gate's error arrives as %v, %v", test.name, err, detail(err))

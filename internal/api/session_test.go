@@ -132,7 +132,7 @@ func TestTLS(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	n.url = server.URL
-	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs //nolint:errcheck // it is one
+	roots := server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 	b := n.caller(server.URL, "", &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true})
 	res, _ := n.post(b, loginPath, asJSON, annaLogin)
 	c := cookieOf(t, res)

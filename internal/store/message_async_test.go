@@ -86,7 +86,7 @@ func TestAsyncSendSurvivesChangesOfMembers(t *testing.T) {
 	t.Parallel()
 	forEachStore(t, func(t *testing.T, s *Store) {
 		addGroup(t, s, 1, 2, 1)
-		log := s.Log().(group.AsyncLog) //nolint:errcheck // held by the interface of the logs
+		log := s.Log().(group.AsyncLog)
 		const messages = 300
 		results := make(chan error, messages)
 		for n := range messages {
