@@ -483,6 +483,20 @@ func (w *world) describe(t fataler, c *fault.Census, g muster.GroupID, ch muster
 	return got
 }
 
+// wronglyTold says what differs between what people were told and the model; ""
+// is nothing.
+func (p *play) wronglyTold() string {
+	p.told.mu.Lock()
+	defer p.told.mu.Unlock()
+	for i, id := range p.ids {
+		if p.told.added[id] != p.m.added[i] || p.told.invited[id] != p.m.invited[i] || p.told.removed[id] != p.m.removed[i] {
+			return fmt.Sprintf("person %d was told of being added %d times, invited %d, removed %d; want %d, %d, %d", i,
+				p.told.added[id], p.told.invited[id], p.told.removed[id], p.m.added[i], p.m.invited[i], p.m.removed[i])
+		}
+	}
+	return ""
+}
+
 // compare holds the database, and what people were told, against the model.
 func (p *play) compare() {
 	got := p.describe(p.rt, p.c, p.g, p.ch, p.ids, p.jobs)
@@ -490,12 +504,15 @@ func (p *play) compare() {
 		p.rt.Fatalf("the program has\n%s\nand the model\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	p.c.CheckGroup(p.g)
-	p.told.mu.Lock()
-	defer p.told.mu.Unlock()
-	for i, id := range p.ids {
-		if p.told.added[id] != p.m.added[i] || p.told.invited[id] != p.m.invited[i] || p.told.removed[id] != p.m.removed[i] {
-			p.rt.Fatalf("person %d was told of being added %d times, invited %d, removed %d; want %d, %d, %d", i,
-				p.told.added[id], p.told.invited[id], p.told.removed[id], p.m.added[i], p.m.invited[i], p.m.removed[i])
+	// People are told after the commit that the database shows, so the last word
+	// may be on its way.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		wrong := p.wronglyTold()
+		if wrong == "" {
+			break
+		}
+		if time.Now().After(end) {
+			p.rt.Fatal(wrong)
 		}
 	}
 	p.looks++
