@@ -275,12 +275,7 @@ func forgetKeys(s *Store) {
 	t := l.tail
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, k := range t.swept {
-		delete(t.keys, k)
-		t.groups[k.group].floor = max(t.groups[k.group].floor, k.client)
-	}
-	t.swept = nil
-	t.sweeps++
+	t.forgetKeys(len(t.swept))
 }
 
 func TestLogRefusesStrangers(t *testing.T) {

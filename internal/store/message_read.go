@@ -72,7 +72,7 @@ func (l *sqliteLog) load(ctx context.Context, st *groupState) error {
 	var number, newest int64
 	var floor string
 	err := l.withReader(ctx, func(rc *sqlite.Conn) (err error) {
-		c := &sqliteConn{rc}
+		c := newSQLiteConn(rc)
 		if number, err = oneInt(c, "SELECT number FROM log_group WHERE group_id = $1", st.id); err != nil || number == 0 {
 			return err
 		}
@@ -80,8 +80,8 @@ func (l *sqliteLog) load(ctx context.Context, st *groupState) error {
 		if err != nil {
 			return err
 		}
-		_, err = one(c, "SELECT client_id FROM message_key WHERE number = $1 ORDER BY client_id DESC LIMIT 1", []any{number},
-			func(r row) { floor = string(r.Blob(0)) })
+		_, err = one(c, "SELECT client_id FROM message_key WHERE number = $1 AND sender <> $2 ORDER BY client_id DESC LIMIT 1",
+			[]any{number, group.ServerSender}, func(r row) { floor = string(r.Blob(0)) })
 		return err
 	})
 	if err != nil {
@@ -277,7 +277,8 @@ func (l *sqliteLog) lookUpKey(ctx context.Context, number int64, d *group.Draft)
 	}
 	err = l.withReader(ctx, func(c *sqlite.Conn) error {
 		s, err := c.Prepare(`SELECT k.seq, m.time_ms FROM message_key k LEFT JOIN message m ON m.id = k.number << 32 | k.seq
-			WHERE k.number = ? AND k.client_id = ? AND k.sender = ?`)
+			WHERE k.number = +? AND k.client_id = +? AND k.sender = +?`) // + as steady does
+
 		if err != nil {
 			return err
 		}

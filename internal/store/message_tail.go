@@ -72,8 +72,8 @@ type groupState struct {
 	loaded bool
 	number int64      // the group's in log.db; 0: none yet
 	head   muster.Seq // the newest message's
-	// floor: a key whose client id is greater stands in logTail.keys or does
-	// not exist.
+	// floor: a member's key whose client id is greater stands in logTail.keys
+	// or does not exist; see surelyNew.
 	floor string
 	// tail ends at head and has no gaps; its last unapplied entries are those
 	// that log.db lacks. The slice is only appended to or replaced, so a reader
@@ -140,6 +140,14 @@ func (t *logTail) pin(id muster.GroupID) (st *groupState, loaded bool) {
 	}
 	st.pins.Add(1)
 	return st, st.loaded
+}
+
+// surelyNew tells that a key that is not in logTail.keys is not in the index
+// either. The server's own notes, few and with ids of another kind, neither
+// raise the floor nor are under it: they are always looked up. The caller holds
+// logTail.mu.
+func (st *groupState) surelyNew(d *group.Draft) bool {
+	return d.ClientID > st.floor && d.Sender != group.ServerSender
 }
 
 func (st *groupState) unpin() { st.pins.Add(-1) }
@@ -229,15 +237,20 @@ func (t *logTail) sweep() bool {
 	if len(t.swept) < keptKeys+sweepKeys {
 		return false
 	}
-	for _, k := range t.swept[:sweepKeys] {
+	t.forgetKeys(sweepKeys)
+	return true
+}
+
+// forgetKeys forgets the n oldest keys of applied messages. The caller holds mu.
+func (t *logTail) forgetKeys(n int) {
+	for _, k := range t.swept[:n] {
 		delete(t.keys, k)
-		if st := t.groups[k.group]; st != nil {
+		if st := t.groups[k.group]; st != nil && k.sender != group.ServerSender {
 			st.floor = max(st.floor, k.client)
 		}
 	}
-	t.swept = t.swept[sweepKeys:] // append moves it to a new array when it is used up
+	t.swept = t.swept[n:] // append moves it to a new array when it is used up
 	t.sweeps++
-	return true
 }
 
 // shrink brings the cached messages and the states back into their bounds.

@@ -186,7 +186,7 @@ func (l *sqliteLog) findKey(ctx context.Context, p *pending) (first place, found
 	d, t := &p.entry.Draft, l.tail
 	t.mu.RLock()
 	first, found = t.keys[keyOf(d)]
-	fresh := d.ClientID > p.entry.state.floor
+	fresh := p.entry.state.surelyNew(d)
 	number := p.entry.state.number
 	p.looked, p.lookedAt = false, t.sweeps
 	t.mu.RUnlock()
@@ -366,7 +366,7 @@ func (l *sqliteLog) decide(batch []*pending, millis int64) (accepted []*pending,
 			followers = append(followers, follower{p, first})
 			continue
 		}
-		if e.ClientID <= st.floor && (!p.looked || p.lookedAt != t.sweeps) {
+		if !st.surelyNew(&e.Draft) && (!p.looked || p.lookedAt != t.sweeps) {
 			p.finish(outcome{again: true})
 			continue
 		}
