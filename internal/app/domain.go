@@ -48,8 +48,12 @@ func NewDomain(cfg config.Config, s *store.Store, out Outside, clock muster.Cloc
 		RegistrationsPerAddress: cfg.Accounts.RegistrationsPerAddress,
 		Shared:                  !cfg.Database.SQLite(),
 	})
+	announce := cfg.Channels.AnnouncePeopleLimit
+	if announce == 0 {
+		announce = -1 // every room is large; 0 would be the rooms' own default
+	}
 	d.Rooms = channel.NewRooms(s.Channels(), out, clock, channel.RoomLimits{
-		TextBytes: cfg.Channels.MaxText, AnnounceUpTo: cfg.Channels.AnnouncePeopleLimit,
+		TextBytes: cfg.Channels.MaxText, AnnounceUpTo: announce,
 	})
 	d.Channels = channel.New(channel.Parts{
 		Store: s.Channels(), Accounts: channelAccounts{d.Accounts}, Roles: d.Accounts, Rooms: d.Rooms, Events: out, Clock: clock, IDs: ids, Log: log,

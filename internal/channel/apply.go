@@ -98,7 +98,7 @@ func (r *Rooms) regard(rm *room, p *person, pc PersonChange, version int64) {
 	}
 	// The person is shown differently from now on. In a large room only staff
 	// are named: who became or was staff.
-	if len(rm.people) <= r.limits.AnnounceUpTo || was.Level.KeepsOrder() || is.Level.KeepsOrder() {
+	if !rm.large || was.Level.KeepsOrder() || is.Level.KeepsOrder() {
 		r.notifyAll(rm, Notice{Kind: NoticeJoined, Person: is})
 	}
 }

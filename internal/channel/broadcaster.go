@@ -52,8 +52,9 @@ const (
 	NoticeJoined NoticeKind = iota + 1
 	// NoticeLeft: Person went out.
 	NoticeLeft
-	// NoticePeople: People are in the room; in large rooms, at most once a
-	// second.
+	// NoticePeople: People are in the room. In large rooms, at most once a
+	// second, and at once when the room becomes large (Large, with Staff) or is
+	// no longer.
 	NoticePeople
 	// NoticeChanged: the settings are now Settings. To one client: its own
 	// level is now that of Person.
@@ -75,6 +76,9 @@ type Notice struct {
 	To       ClientID
 	Person   Present
 	People   int
+	// Large: only staff are named as they come and go.
+	Large    bool
+	Staff    []Present
 	Settings Settings
 	Why      string
 }

@@ -4,7 +4,7 @@ import "muster"
 
 // PresentPage is a page of a room without the service's check.
 func (r *Rooms) PresentPage(id muster.ChannelID, pageToken string, size int) (page []Present, next string, total int) {
-	page, next, total, err := r.present(id, pageToken, size)
+	page, next, total, err := r.present(id, false, size, pageToken)
 	if err != nil {
 		panic(err)
 	}

@@ -26,6 +26,8 @@ type room struct {
 	people              map[muster.AccountID]*person
 	order               sorted[presentKey]
 	clients             int
+	// large: so many are in it that only staff are named as they come and go.
+	large bool
 	// slowed is until when slow mode holds for people who went out, so that
 	// going out and in again is no way around it.
 	slowed map[muster.AccountID]time.Time
@@ -124,6 +126,7 @@ func (r *Rooms) add(rm *room, id ClientID, st Standing) *seat {
 	rm.clients++
 	r.seated.Add(1)
 	if first {
+		r.resize(rm)
 		r.announce(rm, Notice{Kind: NoticeJoined, Person: p.present()})
 	} else {
 		r.regard(rm, p, PersonChange{Account: account, Nickname: st.Target.Nickname, Level: st.Target.Level}, st.Channel.Version)
@@ -161,5 +164,6 @@ func (r *Rooms) drop(s *seat, quiet bool) {
 	}
 	if !quiet {
 		r.announce(rm, Notice{Kind: NoticeLeft, Person: p.present()})
+		r.resize(rm)
 	}
 }

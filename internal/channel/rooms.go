@@ -14,8 +14,9 @@ type RoomLimits struct {
 	// TextBytes is the greatest length of a message; 4,096.
 	TextBytes int
 	// AnnounceUpTo is how many people a room may hold for everybody to be told
-	// of each who comes and goes; 300. Above it the count is told once a
-	// second, and only staff (moderators and above) are named.
+	// of each who comes and goes; 300, and below 0 none. Above it the room is
+	// large: the count is told once a second, and only staff (moderators and
+	// above) are named. It is so until it holds a tenth less.
 	AnnounceUpTo int
 	// TypingEvery is the least time between two typing hints of one person;
 	// two seconds.
@@ -26,8 +27,11 @@ func (l RoomLimits) withDefaults() RoomLimits {
 	if l.TextBytes <= 0 {
 		l.TextBytes = 4096
 	}
-	if l.AnnounceUpTo <= 0 {
+	switch {
+	case l.AnnounceUpTo == 0:
 		l.AnnounceUpTo = 300
+	case l.AnnounceUpTo < 0:
+		l.AnnounceUpTo = 0
 	}
 	if l.TypingEvery <= 0 {
 		l.TypingEvery = 2 * time.Second
@@ -154,6 +158,10 @@ type Entered struct {
 	People   int
 	Level    muster.Level
 	Settings Settings
+	// Large: only staff are named as they come and go; Staff are those who are
+	// there, the first hundred at most.
+	Large bool
+	Staff []Present
 }
 
 // Enter brings a client into a channel's room; it leaves the one where it was.
@@ -214,8 +222,14 @@ func (r *Rooms) sit(c *client, turn uint64, room *room, st Standing) (entered En
 	if s := c.seat.Load(); s == nil || s.out {
 		c.seat.Store(r.add(room, c.id, st))
 	}
-	p := room.people[st.Target.Account]
-	return Entered{Channel: room.id, People: len(room.people), Level: p.key.level, Settings: room.settings}, true, nil
+	entered = Entered{
+		Channel: room.id, People: len(room.people), Level: room.people[st.Target.Account].key.level,
+		Settings: room.settings, Large: room.large,
+	}
+	if room.large {
+		entered.Staff = room.staff()
+	}
+	return entered, true, nil
 }
 
 // Exit takes a client out of its room, if it is in one.
@@ -273,9 +287,30 @@ func (r *Rooms) People(channel muster.ChannelID) (people, clients int) {
 	return len(room.people), room.clients
 }
 
-// present reads a page of who is in a room, by level (greatest first), nickname
-// and account; next is empty at the end.
-func (r *Rooms) present(channel muster.ChannelID, pageToken string, size int) (page []Present, next string, total int, err error) {
+// Present reads a page of who is in the room where the client is, the highest
+// levels first, staff alone if asked for; next is empty at the end, total is how
+// many people there are in all. Only who is in the room may ask
+// (failed_precondition, not_in_channel). No database is read.
+func (r *Rooms) Present(acting muster.AccountID, id ClientID, channel muster.ChannelID, staffOnly bool, size int, pageToken string) (page []Present, next string, total int, err error) {
+	c, err := r.clientOf(acting, id)
+	if err != nil {
+		return nil, "", 0, err
+	}
+	s := c.seat.Load()
+	if s == nil || s.room.id != channel {
+		return nil, "", 0, errNotInChannel()
+	}
+	s.room.mu.Lock()
+	out := s.out
+	s.room.mu.Unlock()
+	if out {
+		return nil, "", 0, errNotInChannel()
+	}
+	return r.present(channel, staffOnly, size, pageToken)
+}
+
+// present is Present for whoever may ask.
+func (r *Rooms) present(channel muster.ChannelID, staffOnly bool, size int, pageToken string) (page []Present, next string, total int, err error) {
 	last := presentKey{level: maxLevel} // before everybody
 	var level, account int64
 	nickname, ok, err := parseToken("p", pageToken, &level, &account)
@@ -293,6 +328,9 @@ func (r *Rooms) present(channel muster.ChannelID, pageToken string, size int) (p
 	room.mu.Lock()
 	defer room.mu.Unlock()
 	room.order.after(last, func(k presentKey) bool {
+		if staffOnly && !k.level.KeepsOrder() {
+			return false
+		}
 		if len(page) == size {
 			next = token("p", last.nickname, int64(last.level), int64(last.account))
 			return false

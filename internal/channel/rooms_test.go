@@ -156,6 +156,12 @@ func (h *hall) told() []string {
 			text = fmt.Sprintf("left %d", n.Person.Account)
 		case channel.NoticePeople:
 			text = fmt.Sprintf("people %d", n.People)
+			if n.Large {
+				text += " large"
+			}
+			for _, p := range n.Staff {
+				text += fmt.Sprintf(" staff %d", p.Account)
+			}
 		case channel.NoticeChanged:
 			text = "changed " + n.Settings.Name
 			if n.To != 0 {
@@ -491,37 +497,119 @@ func TestSlowMode(t *testing.T) {
 }
 
 // TestLargeRoom holds that above the limit the count is told once a second and
-// only staff are named.
+// only staff are named, that both directions are told, with the staff, and that
+// a tenth fewer people than the limit make the room small again.
 func TestLargeRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		rooms, r, h := newRooms(t, channel.RoomLimits{AnnounceUpTo: 3})
+		rooms, r, h := newRooms(t, channel.RoomLimits{AnnounceUpTo: 10})
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() { _ = rooms.Run(ctx) })
-		r.set(lobby, channel.Person{Account: 9, Level: muster.Moderator}, "")
-		for i := range 3 {
-			come(t, rooms, muster.AccountID(i+1), channel.ClientID(i+1), lobby)
+		for _, id := range []muster.AccountID{99, 98, 97} {
+			r.set(lobby, channel.Person{Account: id, Level: muster.Moderator + muster.Level(id-97)}, "")
 		}
-		wantTold(t, h, "joined 1 visitor", "joined 2 visitor", "joined 3 visitor")
-		come(t, rooms, 4, 4, lobby)
-		come(t, rooms, 5, 5, lobby)
-		rooms.Typing(5, 5, lobby)
+		for i := range 9 {
+			if e := come(t, rooms, muster.AccountID(i+1), channel.ClientID(i+1), lobby); e.Large || e.Staff != nil {
+				t.Errorf("entered a small room: %+v", e)
+			}
+		}
+		come(t, rooms, 97, 97, lobby)
+		if got := h.told(); len(got) != 10 || got[9] != "joined 97 moderator" {
+			t.Errorf("told %q", got)
+		}
+		e := come(t, rooms, 98, 98, lobby)
+		wantTold(t, h, "people 11 large staff 98 staff 97", "joined 98 admin")
+		if !e.Large || len(e.Staff) != 2 || e.People != 11 {
+			t.Errorf("entered a large room: %+v", e)
+		}
+		come(t, rooms, 11, 11, lobby)
+		come(t, rooms, 12, 12, lobby)
+		rooms.Typing(11, 11, lobby)
 		wantTold(t, h)
 		time.Sleep(1500 * time.Millisecond)
-		wantTold(t, h, "people 5")
-		come(t, rooms, 9, 9, lobby)
-		wantTold(t, h, "joined 9 moderator")
-		rooms.Exit(5)
-		rooms.Exit(4)
+		wantTold(t, h, "people 13 large")
+		come(t, rooms, 99, 99, lobby)
+		wantTold(t, h, "joined 99 owner")
+		for _, c := range []channel.ClientID{1, 2, 3, 4} {
+			rooms.Exit(c)
+		}
+		wantTold(t, h)
 		time.Sleep(time.Second)
-		wantTold(t, h, "people 4")
-		rooms.Exit(9)
+		wantTold(t, h, "people 10 large") // not small yet
+		rooms.Exit(99)
+		wantTold(t, h, "left 99", "people 9")
+		rooms.Exit(5)
+		come(t, rooms, 5, 5, lobby)
+		come(t, rooms, 99, 99, lobby)
+		wantTold(t, h, "left 5", "joined 5 visitor", "joined 99 owner")
+		come(t, rooms, 1, 1, lobby)
+		wantTold(t, h, "people 11 large staff 99 staff 98 staff 97")
 		time.Sleep(3 * time.Second)
-		wantTold(t, h, "left 9")
+		wantTold(t, h, "people 11 large") // the one who came was counted with the tick, too
 		cancel()
 		wg.Wait()
 	})
+}
+
+// TestPresentForClients holds what a client may ask of its room.
+func TestPresentForClients(t *testing.T) {
+	t.Parallel()
+	rooms, r, _ := newRooms(t, channel.RoomLimits{AnnounceUpTo: -1}, 8)
+	for i := range 30 {
+		id := muster.AccountID(i + 1)
+		if i%3 == 0 {
+			r.set(lobby, channel.Person{Account: id, Level: muster.Moderator + muster.Level(i%2)}, "")
+		}
+		come(t, rooms, id, channel.ClientID(id), lobby)
+	}
+	rooms.Connected(50, 50)
+	for name, test := range map[string]struct {
+		acting muster.AccountID
+		client channel.ClientID
+		room   muster.ChannelID
+		code   muster.Code
+		reason string
+	}{
+		"outside":            {50, 50, lobby, muster.CodeFailedPrecondition, "not_in_channel"},
+		"another room":       {1, 1, 8, muster.CodeFailedPrecondition, "not_in_channel"},
+		"somebody's client":  {2, 1, lobby, muster.CodePermissionDenied, "not_your_client"},
+		"no client":          {1, 77, lobby, muster.CodeFailedPrecondition, "not_connected"},
+		"was put out of it ": {4, 4, lobby, muster.CodeFailedPrecondition, "not_in_channel"},
+	} {
+		if test.client == 4 {
+			rooms.Apply(r.set(lobby, channel.Person{Account: 4}, "removed"))
+		}
+		_, _, _, err := rooms.Present(test.acting, test.client, test.room, false, 10, "")
+		t.Run(name, func(t *testing.T) { wantReason(t, err, test.code, test.reason) })
+	}
+	for _, staff := range []bool{false, true} {
+		var all []channel.Present
+		for token := ""; ; {
+			page, next, total, err := rooms.Present(1, 1, lobby, staff, 4, token)
+			if err != nil || total != 29 || len(page) > 4 {
+				t.Fatalf("page %v of %d: %v", page, total, err)
+			}
+			all = append(all, page...)
+			if token = next; token == "" {
+				break
+			}
+		}
+		want := 29
+		if staff {
+			want = 9
+		}
+		seen := map[muster.AccountID]bool{}
+		for i, p := range all {
+			if seen[p.Account] || i > 0 && p.Level > all[i-1].Level || staff && !p.Level.KeepsOrder() {
+				t.Errorf("%+v at %d of %v", p, i, all)
+			}
+			seen[p.Account] = true
+		}
+		if len(all) != want {
+			t.Errorf("staff only %v: %d people, want %d", staff, len(all), want)
+		}
+	}
 }
 
 // TestTyping holds that typing hints are few.

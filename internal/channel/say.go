@@ -78,7 +78,7 @@ func (r *Rooms) Typing(acting muster.AccountID, id ClientID, channel muster.Chan
 	rm, p := s.room, s.person
 	rm.mu.Lock()
 	defer rm.mu.Unlock()
-	if s.out || len(rm.people) > r.limits.AnnounceUpTo || p.key.level < rm.settings.SpeakLevel {
+	if s.out || rm.large || p.key.level < rm.settings.SpeakLevel {
 		return
 	}
 	now := r.clock.Now()
@@ -101,14 +101,47 @@ func (r *Rooms) notifyAll(rm *room, n Notice) {
 // announce tells that a person came or went. In a large room only staff are
 // named, and the count follows with the next tick.
 func (r *Rooms) announce(rm *room, n Notice) {
-	large := len(rm.people) > r.limits.AnnounceUpTo
-	if !large || n.Person.Level.KeepsOrder() {
+	if !rm.large || n.Person.Level.KeepsOrder() {
 		r.notifyAll(rm, n)
 	}
-	if large {
+	if rm.large {
 		rm.uncounted = true
 		r.mark(rm)
 	}
+}
+
+// resize makes a room large, or no longer, as its people have become more or
+// fewer, and tells those who are in it. It is large until it has a tenth fewer
+// than made it so: otherwise one person who comes and goes would have everybody
+// read the list again and again.
+func (r *Rooms) resize(rm *room) {
+	people, limit := len(rm.people), r.limits.AnnounceUpTo
+	switch {
+	case !rm.large && people > limit:
+		rm.large = true
+		r.notifyAll(rm, Notice{Kind: NoticePeople, People: people, Large: true, Staff: rm.staff()})
+	case rm.large && people <= limit-limit/10:
+		rm.large, rm.uncounted = false, false
+		r.notifyAll(rm, Notice{Kind: NoticePeople, People: people})
+	}
+}
+
+// maxStaff is how many of a large room's staff are named at once; the pages have
+// all of them.
+const maxStaff = 100
+
+// staff lists those in the room who keep order, the highest levels first, at most
+// maxStaff. The room's lock is held.
+func (rm *room) staff() []Present {
+	var list []Present
+	rm.order.after(presentKey{level: maxLevel}, func(k presentKey) bool {
+		if !k.level.KeepsOrder() {
+			return false
+		}
+		list = append(list, rm.people[k.account].present())
+		return len(list) < maxStaff
+	})
+	return list
 }
 
 // mark puts the room on the list for the next tick; the room's lock is held.
@@ -148,7 +181,7 @@ func (r *Rooms) tick() {
 		rm.dirty = false
 		if rm.uncounted {
 			rm.uncounted = false
-			r.notifyAll(rm, Notice{Kind: NoticePeople, People: len(rm.people)})
+			r.notifyAll(rm, Notice{Kind: NoticePeople, People: len(rm.people), Large: rm.large})
 		}
 		for account, until := range rm.slowed {
 			if !until.After(now) || until.Sub(now) > MaxSlowMode {

@@ -326,7 +326,7 @@ func (s *Service) ListPresent(ctx context.Context, acting muster.AccountID, chan
 	if err := s.checkRead(ctx, acting, channel); err != nil {
 		return nil, "", 0, err
 	}
-	return s.rooms.present(channel, pageToken, size)
+	return s.rooms.present(channel, false, size, pageToken)
 }
 
 // checkRead lets those see a roster and a room who may enter the channel, and

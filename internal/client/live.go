@@ -360,6 +360,12 @@ func (l *Live) Say(ctx context.Context, channel muster.ChannelID, text string) (
 	return f.GetSaid(), err
 }
 
+// People reads a page of who is in the room where the client is.
+func (l *Live) People(ctx context.Context, r *musterv1.People) (*musterv1.ListPresentResponse, error) {
+	f, err := l.Call(ctx, &musterv1.ClientFrame{Body: &musterv1.ClientFrame_People{People: r}})
+	return f.GetPresent(), err
+}
+
 // Send sends a group message once; see Follower.Send for one that is sent until
 // it is acknowledged.
 func (l *Live) Send(ctx context.Context, r *musterv1.SendRequest) (*musterv1.SendResponse, error) {

@@ -42,6 +42,7 @@ type Rooms interface {
 	Exit(client channel.ClientID)
 	Broadcast(ctx context.Context, acting muster.AccountID, client channel.ClientID, id muster.ChannelID, clientMessageID, text string) (int64, error)
 	Typing(acting muster.AccountID, client channel.ClientID, id muster.ChannelID)
+	Present(acting muster.AccountID, client channel.ClientID, id muster.ChannelID, staffOnly bool, size int, pageToken string) (page []channel.Present, next string, total int, err error)
 	// Apply makes the rooms follow what another node committed.
 	Apply(change channel.Change)
 }

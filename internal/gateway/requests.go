@@ -37,6 +37,8 @@ func (s *session) dispatch(f *musterv1.ClientFrame) {
 		s.later(func() { s.read(id, b.Read) })
 	case *musterv1.ClientFrame_Answer:
 		s.later(func() { s.fail(id, s.answer(id, b.Answer)) })
+	case *musterv1.ClientFrame_People:
+		s.later(func() { s.fail(id, s.people(id, b.People)) })
 	case *musterv1.ClientFrame_Typing:
 		s.typing(b.Typing)
 		s.ok(id)
@@ -151,6 +153,20 @@ func (s *session) history(id uint64, r *musterv1.ListMessagesRequest) error {
 		buf = wire.AppendHistory(buf, id, &page)
 		return buf, engine.NewFrame(buf), nil
 	})
+}
+
+// people answers with a page of who is in the room. It may be large, so the
+// client gets one when it has taken the last.
+func (s *session) people(id uint64, r *musterv1.People) error {
+	page, next, total, err := s.gw.svc.Rooms.Present(s.account, s.client(), muster.ChannelID(r.GetChannelId()),
+		r.GetStaffOnly(), int(r.GetPageSize()), r.GetPageToken())
+	if err != nil {
+		return err
+	}
+	_ = s.conn.SendPaced(s.gw.life, frameOf(&musterv1.ServerFrame{Id: id, Body: &musterv1.ServerFrame_Present{
+		Present: &musterv1.ListPresentResponse{People: wire.People(page), NextPageToken: next, Total: int64(total)},
+	}})) // fails when nobody is there any more
+	return nil
 }
 
 func (s *session) read(id uint64, r *musterv1.MarkReadRequest) {

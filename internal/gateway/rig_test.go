@@ -54,6 +54,7 @@ type rig struct {
 	clock  muster.Clock
 	store  *store.Store
 	bus    gateway.Bus
+	cfg    config.Config
 	// stop ends the gateway as the server's stop does, and gives Run's error.
 	stop func() error
 
@@ -64,7 +65,13 @@ type rig struct {
 // start makes a rig. tweak may change the options, and wrap the bus.
 func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 	t.Helper()
-	r := &rig{TB: t, clock: muster.ClockFunc(time.Now)}
+	return startWith(t, config.Default(), tweak)
+}
+
+// startWith makes a rig whose domain has a configuration of its own.
+func startWith(t testing.TB, cfg config.Config, tweak func(*gateway.Options)) *rig {
+	t.Helper()
+	r := &rig{TB: t, clock: muster.ClockFunc(time.Now), cfg: cfg}
 	ids := muster.NewIDs(r.clock)
 	s, err := store.Open(context.Background(), store.Options{Dir: t.TempDir(), Clock: r.clock, IDs: ids})
 	if err != nil {
@@ -97,7 +104,7 @@ func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 // the first one.
 func (r *rig) node() *rig {
 	r.Helper()
-	n := &rig{TB: r.TB, clock: r.clock, store: r.store, bus: r.bus}
+	n := &rig{TB: r.TB, clock: r.clock, store: r.store, bus: r.bus, cfg: r.cfg}
 	n.serve(gateway.Options{
 		Bus: r.bus, Shared: true, Clock: r.clock, Log: slog.New(slog.NewTextHandler(logWriter{n}, nil)),
 		MessagesPerSecond: 1e6, Burst: 1e6,
@@ -117,7 +124,7 @@ func run(fn func(context.Context) error) func() error {
 func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 	r.Helper()
 	r.gw = gateway.New(opt)
-	r.domain = app.NewDomain(config.Default(), r.store, r.gw.Events(), r.clock, ids, fmt.Sprint(ids.Next()), slog.New(slog.DiscardHandler))
+	r.domain = app.NewDomain(r.cfg, r.store, r.gw.Events(), r.clock, ids, fmt.Sprint(ids.Next()), slog.New(slog.DiscardHandler))
 	r.gw.Use(gateway.Services{
 		Token: func(r *http.Request) string {
 			if c, err := r.Cookie("muster"); err == nil {

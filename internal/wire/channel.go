@@ -93,6 +93,7 @@ func Entered(e channel.Entered) *musterv1.Entered {
 	return &musterv1.Entered{
 		ChannelId: int64(e.Channel), People: int64(e.People), YourLevel: Level(e.Level),
 		SlowModeMs: e.Settings.SlowMode.Milliseconds(), SpeakLevel: Level(e.Settings.SpeakLevel),
+		Large: e.Large, Staff: People(e.Staff),
 	}
 }
 
@@ -114,7 +115,9 @@ func Notice(n channel.Notice) *musterv1.ServerFrame {
 	case channel.NoticeLeft, channel.NoticeOut:
 		return &musterv1.ServerFrame{Body: &musterv1.ServerFrame_ChannelLeft{ChannelLeft: &musterv1.ChannelLeft{ChannelId: id, AccountId: int64(n.Person.Account), Why: n.Why}}}
 	case channel.NoticePeople:
-		return &musterv1.ServerFrame{Body: &musterv1.ServerFrame_ChannelPeople{ChannelPeople: &musterv1.ChannelPeople{ChannelId: id, People: int64(n.People)}}}
+		return &musterv1.ServerFrame{Body: &musterv1.ServerFrame_ChannelPeople{ChannelPeople: &musterv1.ChannelPeople{
+			ChannelId: id, People: int64(n.People), Large: n.Large, Staff: People(n.Staff),
+		}}}
 	case channel.NoticeChanged:
 		return &musterv1.ServerFrame{Body: &musterv1.ServerFrame_ChannelChanged{ChannelChanged: &musterv1.ChannelChanged{
 			ChannelId: id, YourLevel: Level(n.Person.Level), SlowModeMs: n.Settings.SlowMode.Milliseconds(),

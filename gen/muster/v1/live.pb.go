@@ -92,6 +92,7 @@ type ClientFrame struct {
 	//	*ClientFrame_Answer
 	//	*ClientFrame_Typing
 	//	*ClientFrame_Background
+	//	*ClientFrame_People
 	Body          isClientFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -240,6 +241,15 @@ func (x *ClientFrame) GetBackground() *Background {
 	return nil
 }
 
+func (x *ClientFrame) GetPeople() *People {
+	if x != nil {
+		if x, ok := x.Body.(*ClientFrame_People); ok {
+			return x.People
+		}
+	}
+	return nil
+}
+
 type isClientFrame_Body interface {
 	isClientFrame_Body()
 }
@@ -288,6 +298,10 @@ type ClientFrame_Background struct {
 	Background *Background `protobuf:"bytes,12,opt,name=background,proto3,oneof"`
 }
 
+type ClientFrame_People struct {
+	People *People `protobuf:"bytes,13,opt,name=people,proto3,oneof"`
+}
+
 func (*ClientFrame_Hello) isClientFrame_Body() {}
 
 func (*ClientFrame_Enter) isClientFrame_Body() {}
@@ -309,6 +323,8 @@ func (*ClientFrame_Answer) isClientFrame_Body() {}
 func (*ClientFrame_Typing) isClientFrame_Body() {}
 
 func (*ClientFrame_Background) isClientFrame_Body() {}
+
+func (*ClientFrame_People) isClientFrame_Body() {}
 
 // Hello must be the first frame, within five seconds.
 type Hello struct {
@@ -615,6 +631,79 @@ func (x *Background) GetOn() bool {
 	return false
 }
 
+// People asks for a page of who is in the room where the client is, the highest
+// levels first.
+type People struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	// At most so many; 0: 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; empty: from the beginning.
+	PageToken string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only moderators and above.
+	StaffOnly     bool `protobuf:"varint,4,opt,name=staff_only,json=staffOnly,proto3" json:"staff_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *People) Reset() {
+	*x = People{}
+	mi := &file_muster_v1_live_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *People) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*People) ProtoMessage() {}
+
+func (x *People) ProtoReflect() protoreflect.Message {
+	mi := &file_muster_v1_live_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use People.ProtoReflect.Descriptor instead.
+func (*People) Descriptor() ([]byte, []int) {
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *People) GetChannelId() int64 {
+	if x != nil {
+		return x.ChannelId
+	}
+	return 0
+}
+
+func (x *People) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *People) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *People) GetStaffOnly() bool {
+	if x != nil {
+		return x.StaffOnly
+	}
+	return false
+}
+
 // ServerFrames is one message from the server.
 type ServerFrames struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -625,7 +714,7 @@ type ServerFrames struct {
 
 func (x *ServerFrames) Reset() {
 	*x = ServerFrames{}
-	mi := &file_muster_v1_live_proto_msgTypes[7]
+	mi := &file_muster_v1_live_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -637,7 +726,7 @@ func (x *ServerFrames) String() string {
 func (*ServerFrames) ProtoMessage() {}
 
 func (x *ServerFrames) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[7]
+	mi := &file_muster_v1_live_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -650,7 +739,7 @@ func (x *ServerFrames) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerFrames.ProtoReflect.Descriptor instead.
 func (*ServerFrames) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{7}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ServerFrames) GetFrames() []*ServerFrame {
@@ -675,6 +764,7 @@ type ServerFrame struct {
 	//	*ServerFrame_History
 	//	*ServerFrame_Answered
 	//	*ServerFrame_Ok
+	//	*ServerFrame_Present
 	//	*ServerFrame_ChannelMessage
 	//	*ServerFrame_ChannelSkipped
 	//	*ServerFrame_ChannelPeople
@@ -699,7 +789,7 @@ type ServerFrame struct {
 
 func (x *ServerFrame) Reset() {
 	*x = ServerFrame{}
-	mi := &file_muster_v1_live_proto_msgTypes[8]
+	mi := &file_muster_v1_live_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +801,7 @@ func (x *ServerFrame) String() string {
 func (*ServerFrame) ProtoMessage() {}
 
 func (x *ServerFrame) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[8]
+	mi := &file_muster_v1_live_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +814,7 @@ func (x *ServerFrame) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerFrame.ProtoReflect.Descriptor instead.
 func (*ServerFrame) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{8}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ServerFrame) GetId() uint64 {
@@ -817,6 +907,15 @@ func (x *ServerFrame) GetOk() *Ok {
 	if x != nil {
 		if x, ok := x.Body.(*ServerFrame_Ok); ok {
 			return x.Ok
+		}
+	}
+	return nil
+}
+
+func (x *ServerFrame) GetPresent() *ListPresentResponse {
+	if x != nil {
+		if x, ok := x.Body.(*ServerFrame_Present); ok {
+			return x.Present
 		}
 	}
 	return nil
@@ -1015,6 +1114,10 @@ type ServerFrame_Ok struct {
 	Ok *Ok `protobuf:"bytes,10,opt,name=ok,proto3,oneof"`
 }
 
+type ServerFrame_Present struct {
+	Present *ListPresentResponse `protobuf:"bytes,11,opt,name=present,proto3,oneof"`
+}
+
 type ServerFrame_ChannelMessage struct {
 	ChannelMessage *ChannelMessage `protobuf:"bytes,20,opt,name=channel_message,json=channelMessage,proto3,oneof"`
 }
@@ -1101,6 +1204,8 @@ func (*ServerFrame_Answered) isServerFrame_Body() {}
 
 func (*ServerFrame_Ok) isServerFrame_Body() {}
 
+func (*ServerFrame_Present) isServerFrame_Body() {}
+
 func (*ServerFrame_ChannelMessage) isServerFrame_Body() {}
 
 func (*ServerFrame_ChannelSkipped) isServerFrame_Body() {}
@@ -1144,7 +1249,7 @@ type Ok struct {
 
 func (x *Ok) Reset() {
 	*x = Ok{}
-	mi := &file_muster_v1_live_proto_msgTypes[9]
+	mi := &file_muster_v1_live_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1156,7 +1261,7 @@ func (x *Ok) String() string {
 func (*Ok) ProtoMessage() {}
 
 func (x *Ok) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[9]
+	mi := &file_muster_v1_live_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1169,7 +1274,7 @@ func (x *Ok) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ok.ProtoReflect.Descriptor instead.
 func (*Ok) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{9}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{10}
 }
 
 // Error is a refused request, or with id 0 what is wrong with the connection.
@@ -1187,7 +1292,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_muster_v1_live_proto_msgTypes[10]
+	mi := &file_muster_v1_live_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1304,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[10]
+	mi := &file_muster_v1_live_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1317,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{10}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Error) GetCode() string {
@@ -1267,7 +1372,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_muster_v1_live_proto_msgTypes[11]
+	mi := &file_muster_v1_live_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1384,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[11]
+	mi := &file_muster_v1_live_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1397,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{11}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Welcome) GetAccountId() int64 {
@@ -1359,7 +1464,7 @@ type Limits struct {
 
 func (x *Limits) Reset() {
 	*x = Limits{}
-	mi := &file_muster_v1_live_proto_msgTypes[12]
+	mi := &file_muster_v1_live_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1476,7 @@ func (x *Limits) String() string {
 func (*Limits) ProtoMessage() {}
 
 func (x *Limits) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[12]
+	mi := &file_muster_v1_live_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1489,7 @@ func (x *Limits) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Limits.ProtoReflect.Descriptor instead.
 func (*Limits) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{12}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Limits) GetMaxFrameBytes() int64 {
@@ -1435,16 +1540,20 @@ type Entered struct {
 	ChannelId int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
 	People    int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
 	// Unspecified: a visitor.
-	YourLevel     Level `protobuf:"varint,3,opt,name=your_level,json=yourLevel,proto3,enum=muster.v1.Level" json:"your_level,omitempty"`
-	SlowModeMs    int64 `protobuf:"varint,4,opt,name=slow_mode_ms,json=slowModeMs,proto3" json:"slow_mode_ms,omitempty"`
-	SpeakLevel    Level `protobuf:"varint,5,opt,name=speak_level,json=speakLevel,proto3,enum=muster.v1.Level" json:"speak_level,omitempty"`
+	YourLevel  Level `protobuf:"varint,3,opt,name=your_level,json=yourLevel,proto3,enum=muster.v1.Level" json:"your_level,omitempty"`
+	SlowModeMs int64 `protobuf:"varint,4,opt,name=slow_mode_ms,json=slowModeMs,proto3" json:"slow_mode_ms,omitempty"`
+	SpeakLevel Level `protobuf:"varint,5,opt,name=speak_level,json=speakLevel,proto3,enum=muster.v1.Level" json:"speak_level,omitempty"`
+	// The room is large: only staff are named as they come and go. See People.
+	Large bool `protobuf:"varint,6,opt,name=large,proto3" json:"large,omitempty"`
+	// In a large room, its staff; at most the first 100.
+	Staff         []*Present `protobuf:"bytes,7,rep,name=staff,proto3" json:"staff,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entered) Reset() {
 	*x = Entered{}
-	mi := &file_muster_v1_live_proto_msgTypes[13]
+	mi := &file_muster_v1_live_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1456,7 +1565,7 @@ func (x *Entered) String() string {
 func (*Entered) ProtoMessage() {}
 
 func (x *Entered) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[13]
+	mi := &file_muster_v1_live_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1469,7 +1578,7 @@ func (x *Entered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entered.ProtoReflect.Descriptor instead.
 func (*Entered) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{13}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Entered) GetChannelId() int64 {
@@ -1507,6 +1616,20 @@ func (x *Entered) GetSpeakLevel() Level {
 	return Level_LEVEL_UNSPECIFIED
 }
 
+func (x *Entered) GetLarge() bool {
+	if x != nil {
+		return x.Large
+	}
+	return false
+}
+
+func (x *Entered) GetStaff() []*Present {
+	if x != nil {
+		return x.Staff
+	}
+	return nil
+}
+
 // Said answers Say.
 type Said struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1518,7 +1641,7 @@ type Said struct {
 
 func (x *Said) Reset() {
 	*x = Said{}
-	mi := &file_muster_v1_live_proto_msgTypes[14]
+	mi := &file_muster_v1_live_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1653,7 @@ func (x *Said) String() string {
 func (*Said) ProtoMessage() {}
 
 func (x *Said) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[14]
+	mi := &file_muster_v1_live_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1666,7 @@ func (x *Said) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Said.ProtoReflect.Descriptor instead.
 func (*Said) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{14}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Said) GetDelivered() int64 {
@@ -1569,7 +1692,7 @@ type ChannelMessage struct {
 
 func (x *ChannelMessage) Reset() {
 	*x = ChannelMessage{}
-	mi := &file_muster_v1_live_proto_msgTypes[15]
+	mi := &file_muster_v1_live_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1704,7 @@ func (x *ChannelMessage) String() string {
 func (*ChannelMessage) ProtoMessage() {}
 
 func (x *ChannelMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[15]
+	mi := &file_muster_v1_live_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1717,7 @@ func (x *ChannelMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelMessage.ProtoReflect.Descriptor instead.
 func (*ChannelMessage) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{15}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ChannelMessage) GetChannelId() int64 {
@@ -1646,7 +1769,8 @@ func (x *ChannelMessage) GetTimeMs() int64 {
 	return 0
 }
 
-// ChannelSkipped tells a slow reader how many channel messages it missed.
+// ChannelSkipped tells a slow reader how many channel messages and notices it
+// missed. Who keeps a list of the people reads it anew.
 type ChannelSkipped struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
@@ -1657,7 +1781,7 @@ type ChannelSkipped struct {
 
 func (x *ChannelSkipped) Reset() {
 	*x = ChannelSkipped{}
-	mi := &file_muster_v1_live_proto_msgTypes[16]
+	mi := &file_muster_v1_live_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1793,7 @@ func (x *ChannelSkipped) String() string {
 func (*ChannelSkipped) ProtoMessage() {}
 
 func (x *ChannelSkipped) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[16]
+	mi := &file_muster_v1_live_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1806,7 @@ func (x *ChannelSkipped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelSkipped.ProtoReflect.Descriptor instead.
 func (*ChannelSkipped) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{16}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ChannelSkipped) GetChannelId() int64 {
@@ -1699,18 +1823,24 @@ func (x *ChannelSkipped) GetCount() int64 {
 	return 0
 }
 
-// ChannelPeople tells how many are in the room, at most once a second.
+// ChannelPeople tells how many are in a large room, at most once a second, and
+// at once when a room becomes large or is no longer.
 type ChannelPeople struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
-	People        int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ChannelId int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
+	People    int64                  `protobuf:"varint,2,opt,name=people,proto3" json:"people,omitempty"`
+	// The room is large from now on: only staff are named as they come and go. If
+	// not, everybody is named from now on: who wants the list reads it anew.
+	Large bool `protobuf:"varint,3,opt,name=large,proto3" json:"large,omitempty"`
+	// Where the room has become large, its staff; at most the first 100.
+	Staff         []*Present `protobuf:"bytes,4,rep,name=staff,proto3" json:"staff,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ChannelPeople) Reset() {
 	*x = ChannelPeople{}
-	mi := &file_muster_v1_live_proto_msgTypes[17]
+	mi := &file_muster_v1_live_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1852,7 @@ func (x *ChannelPeople) String() string {
 func (*ChannelPeople) ProtoMessage() {}
 
 func (x *ChannelPeople) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[17]
+	mi := &file_muster_v1_live_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1865,7 @@ func (x *ChannelPeople) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelPeople.ProtoReflect.Descriptor instead.
 func (*ChannelPeople) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{17}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ChannelPeople) GetChannelId() int64 {
@@ -1752,7 +1882,22 @@ func (x *ChannelPeople) GetPeople() int64 {
 	return 0
 }
 
-// ChannelJoined tells of one person who came in; not sent in large rooms.
+func (x *ChannelPeople) GetLarge() bool {
+	if x != nil {
+		return x.Large
+	}
+	return false
+}
+
+func (x *ChannelPeople) GetStaff() []*Present {
+	if x != nil {
+		return x.Staff
+	}
+	return nil
+}
+
+// ChannelJoined tells of one person who came in, or is shown differently; in
+// large rooms of staff only.
 type ChannelJoined struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ChannelId     int64                  `protobuf:"varint,1,opt,name=channel_id,json=channelId,proto3" json:"channel_id,omitempty"`
@@ -1763,7 +1908,7 @@ type ChannelJoined struct {
 
 func (x *ChannelJoined) Reset() {
 	*x = ChannelJoined{}
-	mi := &file_muster_v1_live_proto_msgTypes[18]
+	mi := &file_muster_v1_live_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1920,7 @@ func (x *ChannelJoined) String() string {
 func (*ChannelJoined) ProtoMessage() {}
 
 func (x *ChannelJoined) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[18]
+	mi := &file_muster_v1_live_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1933,7 @@ func (x *ChannelJoined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelJoined.ProtoReflect.Descriptor instead.
 func (*ChannelJoined) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{18}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ChannelJoined) GetChannelId() int64 {
@@ -1805,7 +1950,7 @@ func (x *ChannelJoined) GetPerson() *Present {
 	return nil
 }
 
-// ChannelLeft tells of one person who left; not sent in large rooms. For the
+// ChannelLeft tells of one person who left; in large rooms of staff only. For the
 // client itself, why says that it was put out ("removed", "banned", "deleted",
 // "elsewhere", "closed").
 type ChannelLeft struct {
@@ -1819,7 +1964,7 @@ type ChannelLeft struct {
 
 func (x *ChannelLeft) Reset() {
 	*x = ChannelLeft{}
-	mi := &file_muster_v1_live_proto_msgTypes[19]
+	mi := &file_muster_v1_live_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1976,7 @@ func (x *ChannelLeft) String() string {
 func (*ChannelLeft) ProtoMessage() {}
 
 func (x *ChannelLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[19]
+	mi := &file_muster_v1_live_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1989,7 @@ func (x *ChannelLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelLeft.ProtoReflect.Descriptor instead.
 func (*ChannelLeft) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{19}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ChannelLeft) GetChannelId() int64 {
@@ -1883,7 +2028,7 @@ type ChannelChanged struct {
 
 func (x *ChannelChanged) Reset() {
 	*x = ChannelChanged{}
-	mi := &file_muster_v1_live_proto_msgTypes[20]
+	mi := &file_muster_v1_live_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +2040,7 @@ func (x *ChannelChanged) String() string {
 func (*ChannelChanged) ProtoMessage() {}
 
 func (x *ChannelChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[20]
+	mi := &file_muster_v1_live_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2053,7 @@ func (x *ChannelChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChannelChanged.ProtoReflect.Descriptor instead.
 func (*ChannelChanged) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{20}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ChannelChanged) GetChannelId() int64 {
@@ -1956,7 +2101,7 @@ type GroupChanged struct {
 
 func (x *GroupChanged) Reset() {
 	*x = GroupChanged{}
-	mi := &file_muster_v1_live_proto_msgTypes[21]
+	mi := &file_muster_v1_live_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2113,7 @@ func (x *GroupChanged) String() string {
 func (*GroupChanged) ProtoMessage() {}
 
 func (x *GroupChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[21]
+	mi := &file_muster_v1_live_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2126,7 @@ func (x *GroupChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupChanged.ProtoReflect.Descriptor instead.
 func (*GroupChanged) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{21}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GroupChanged) GetGroupId() int64 {
@@ -2003,7 +2148,7 @@ type GroupBehind struct {
 
 func (x *GroupBehind) Reset() {
 	*x = GroupBehind{}
-	mi := &file_muster_v1_live_proto_msgTypes[22]
+	mi := &file_muster_v1_live_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2160,7 @@ func (x *GroupBehind) String() string {
 func (*GroupBehind) ProtoMessage() {}
 
 func (x *GroupBehind) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[22]
+	mi := &file_muster_v1_live_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2173,7 @@ func (x *GroupBehind) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupBehind.ProtoReflect.Descriptor instead.
 func (*GroupBehind) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{22}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GroupBehind) GetGroupId() int64 {
@@ -2057,7 +2202,7 @@ type MemberAdded struct {
 
 func (x *MemberAdded) Reset() {
 	*x = MemberAdded{}
-	mi := &file_muster_v1_live_proto_msgTypes[23]
+	mi := &file_muster_v1_live_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2214,7 @@ func (x *MemberAdded) String() string {
 func (*MemberAdded) ProtoMessage() {}
 
 func (x *MemberAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[23]
+	mi := &file_muster_v1_live_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2227,7 @@ func (x *MemberAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberAdded.ProtoReflect.Descriptor instead.
 func (*MemberAdded) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{23}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MemberAdded) GetMine() *MyGroup {
@@ -2111,7 +2256,7 @@ type MemberRemoved struct {
 
 func (x *MemberRemoved) Reset() {
 	*x = MemberRemoved{}
-	mi := &file_muster_v1_live_proto_msgTypes[24]
+	mi := &file_muster_v1_live_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2123,7 +2268,7 @@ func (x *MemberRemoved) String() string {
 func (*MemberRemoved) ProtoMessage() {}
 
 func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[24]
+	mi := &file_muster_v1_live_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2136,7 +2281,7 @@ func (x *MemberRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberRemoved.ProtoReflect.Descriptor instead.
 func (*MemberRemoved) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{24}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MemberRemoved) GetGroupId() int64 {
@@ -2164,7 +2309,7 @@ type InvitationClosed struct {
 
 func (x *InvitationClosed) Reset() {
 	*x = InvitationClosed{}
-	mi := &file_muster_v1_live_proto_msgTypes[25]
+	mi := &file_muster_v1_live_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2176,7 +2321,7 @@ func (x *InvitationClosed) String() string {
 func (*InvitationClosed) ProtoMessage() {}
 
 func (x *InvitationClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[25]
+	mi := &file_muster_v1_live_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2189,7 +2334,7 @@ func (x *InvitationClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InvitationClosed.ProtoReflect.Descriptor instead.
 func (*InvitationClosed) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{25}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *InvitationClosed) GetInvitationId() int64 {
@@ -2210,7 +2355,7 @@ type ReadMoved struct {
 
 func (x *ReadMoved) Reset() {
 	*x = ReadMoved{}
-	mi := &file_muster_v1_live_proto_msgTypes[26]
+	mi := &file_muster_v1_live_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2367,7 @@ func (x *ReadMoved) String() string {
 func (*ReadMoved) ProtoMessage() {}
 
 func (x *ReadMoved) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[26]
+	mi := &file_muster_v1_live_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2380,7 @@ func (x *ReadMoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadMoved.ProtoReflect.Descriptor instead.
 func (*ReadMoved) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{26}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReadMoved) GetGroupId() int64 {
@@ -2265,7 +2410,7 @@ type SomebodyTyping struct {
 
 func (x *SomebodyTyping) Reset() {
 	*x = SomebodyTyping{}
-	mi := &file_muster_v1_live_proto_msgTypes[27]
+	mi := &file_muster_v1_live_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2422,7 @@ func (x *SomebodyTyping) String() string {
 func (*SomebodyTyping) ProtoMessage() {}
 
 func (x *SomebodyTyping) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[27]
+	mi := &file_muster_v1_live_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2435,7 @@ func (x *SomebodyTyping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SomebodyTyping.ProtoReflect.Descriptor instead.
 func (*SomebodyTyping) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{27}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SomebodyTyping) GetChannelId() int64 {
@@ -2336,7 +2481,7 @@ type SessionClosed struct {
 
 func (x *SessionClosed) Reset() {
 	*x = SessionClosed{}
-	mi := &file_muster_v1_live_proto_msgTypes[28]
+	mi := &file_muster_v1_live_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2493,7 @@ func (x *SessionClosed) String() string {
 func (*SessionClosed) ProtoMessage() {}
 
 func (x *SessionClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_muster_v1_live_proto_msgTypes[28]
+	mi := &file_muster_v1_live_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2506,7 @@ func (x *SessionClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionClosed.ProtoReflect.Descriptor instead.
 func (*SessionClosed) Descriptor() ([]byte, []int) {
-	return file_muster_v1_live_proto_rawDescGZIP(), []int{28}
+	return file_muster_v1_live_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SessionClosed) GetCode() uint32 {
@@ -2396,7 +2541,7 @@ var File_muster_v1_live_proto protoreflect.FileDescriptor
 
 const file_muster_v1_live_proto_rawDesc = "" +
 	"\n" +
-	"\x14muster/v1/live.proto\x12\tmuster.v1\x1a\x17muster/v1/channel.proto\x1a\x19muster/v1/enrolment.proto\x1a\x15muster/v1/group.proto\x1a\x16muster/v1/limits.proto\"\xb2\x04\n" +
+	"\x14muster/v1/live.proto\x12\tmuster.v1\x1a\x17muster/v1/channel.proto\x1a\x19muster/v1/enrolment.proto\x1a\x15muster/v1/group.proto\x1a\x16muster/v1/limits.proto\"\xdf\x04\n" +
 	"\vClientFrame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12(\n" +
 	"\x05hello\x18\x02 \x01(\v2\x10.muster.v1.HelloH\x00R\x05hello\x12(\n" +
@@ -2412,7 +2557,8 @@ const file_muster_v1_live_proto_rawDesc = "" +
 	"\x06typing\x18\v \x01(\v2\x11.muster.v1.TypingH\x00R\x06typing\x127\n" +
 	"\n" +
 	"background\x18\f \x01(\v2\x15.muster.v1.BackgroundH\x00R\n" +
-	"backgroundB\x06\n" +
+	"background\x12+\n" +
+	"\x06people\x18\r \x01(\v2\x11.muster.v1.PeopleH\x00R\x06peopleB\x06\n" +
 	"\x04body\"g\n" +
 	"\x05Hello\x12\x1d\n" +
 	"\x05token\x18\x01 \x01(\tB\a\xa2\xbb\x18\x03\b\x80\x02R\x05token\x12\x1f\n" +
@@ -2435,9 +2581,17 @@ const file_muster_v1_live_proto_rawDesc = "" +
 	"\bgroup_id\x18\x02 \x01(\x03R\agroupId\"\x1c\n" +
 	"\n" +
 	"Background\x12\x0e\n" +
-	"\x02on\x18\x01 \x01(\bR\x02on\">\n" +
+	"\x02on\x18\x01 \x01(\bR\x02on\"\x8b\x01\n" +
+	"\x06People\x12\x1d\n" +
+	"\n" +
+	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12&\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tB\a\xa2\xbb\x18\x03\b\x80\x04R\tpageToken\x12\x1d\n" +
+	"\n" +
+	"staff_only\x18\x04 \x01(\bR\tstaffOnly\">\n" +
 	"\fServerFrames\x12.\n" +
-	"\x06frames\x18\x01 \x03(\v2\x16.muster.v1.ServerFrameR\x06frames\"\xa6\f\n" +
+	"\x06frames\x18\x01 \x03(\v2\x16.muster.v1.ServerFrameR\x06frames\"\xe2\f\n" +
 	"\vServerFrame\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12(\n" +
 	"\x05error\x18\x02 \x01(\v2\x10.muster.v1.ErrorH\x00R\x05error\x12.\n" +
@@ -2449,7 +2603,8 @@ const file_muster_v1_live_proto_rawDesc = "" +
 	"\ahistory\x18\b \x01(\v2\x1f.muster.v1.ListMessagesResponseH\x00R\ahistory\x12A\n" +
 	"\banswered\x18\t \x01(\v2#.muster.v1.AnswerInvitationResponseH\x00R\banswered\x12\x1f\n" +
 	"\x02ok\x18\n" +
-	" \x01(\v2\r.muster.v1.OkH\x00R\x02ok\x12D\n" +
+	" \x01(\v2\r.muster.v1.OkH\x00R\x02ok\x12:\n" +
+	"\apresent\x18\v \x01(\v2\x1e.muster.v1.ListPresentResponseH\x00R\apresent\x12D\n" +
 	"\x0fchannel_message\x18\x14 \x01(\v2\x19.muster.v1.ChannelMessageH\x00R\x0echannelMessage\x12D\n" +
 	"\x0fchannel_skipped\x18\x15 \x01(\v2\x19.muster.v1.ChannelSkippedH\x00R\x0echannelSkipped\x12A\n" +
 	"\x0echannel_people\x18\x16 \x01(\v2\x18.muster.v1.ChannelPeopleH\x00R\rchannelPeople\x12;\n" +
@@ -2495,7 +2650,7 @@ const file_muster_v1_live_proto_rawDesc = "" +
 	"\x13messages_per_second\x18\x04 \x01(\x01R\x11messagesPerSecond\x12\x14\n" +
 	"\x05burst\x18\x05 \x01(\x03R\x05burst\x12 \n" +
 	"\fidle_ping_ms\x18\x06 \x01(\x03R\n" +
-	"idlePingMs\"\xc6\x01\n" +
+	"idlePingMs\"\x86\x02\n" +
 	"\aEntered\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x16\n" +
@@ -2505,7 +2660,9 @@ const file_muster_v1_live_proto_rawDesc = "" +
 	"\fslow_mode_ms\x18\x04 \x01(\x03R\n" +
 	"slowModeMs\x121\n" +
 	"\vspeak_level\x18\x05 \x01(\x0e2\x10.muster.v1.LevelR\n" +
-	"speakLevel\"$\n" +
+	"speakLevel\x12\x14\n" +
+	"\x05large\x18\x06 \x01(\bR\x05large\x12(\n" +
+	"\x05staff\x18\a \x03(\v2\x12.muster.v1.PresentR\x05staff\"$\n" +
 	"\x04Said\x12\x1c\n" +
 	"\tdelivered\x18\x01 \x01(\x03R\tdelivered\"\x83\x02\n" +
 	"\x0eChannelMessage\x12\x1d\n" +
@@ -2520,11 +2677,13 @@ const file_muster_v1_live_proto_rawDesc = "" +
 	"\x0eChannelSkipped\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x03R\x05count\"F\n" +
+	"\x05count\x18\x02 \x01(\x03R\x05count\"\x86\x01\n" +
 	"\rChannelPeople\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12\x16\n" +
-	"\x06people\x18\x02 \x01(\x03R\x06people\"Z\n" +
+	"\x06people\x18\x02 \x01(\x03R\x06people\x12\x14\n" +
+	"\x05large\x18\x03 \x01(\bR\x05large\x12(\n" +
+	"\x05staff\x18\x04 \x03(\v2\x12.muster.v1.PresentR\x05staff\"Z\n" +
 	"\rChannelJoined\x12\x1d\n" +
 	"\n" +
 	"channel_id\x18\x01 \x01(\x03R\tchannelId\x12*\n" +
@@ -2594,7 +2753,7 @@ func file_muster_v1_live_proto_rawDescGZIP() []byte {
 }
 
 var file_muster_v1_live_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_muster_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_muster_v1_live_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_muster_v1_live_proto_goTypes = []any{
 	(Retry)(0),                       // 0: muster.v1.Retry
 	(*ClientFrame)(nil),              // 1: muster.v1.ClientFrame
@@ -2604,97 +2763,103 @@ var file_muster_v1_live_proto_goTypes = []any{
 	(*Say)(nil),                      // 5: muster.v1.Say
 	(*Typing)(nil),                   // 6: muster.v1.Typing
 	(*Background)(nil),               // 7: muster.v1.Background
-	(*ServerFrames)(nil),             // 8: muster.v1.ServerFrames
-	(*ServerFrame)(nil),              // 9: muster.v1.ServerFrame
-	(*Ok)(nil),                       // 10: muster.v1.Ok
-	(*Error)(nil),                    // 11: muster.v1.Error
-	(*Welcome)(nil),                  // 12: muster.v1.Welcome
-	(*Limits)(nil),                   // 13: muster.v1.Limits
-	(*Entered)(nil),                  // 14: muster.v1.Entered
-	(*Said)(nil),                     // 15: muster.v1.Said
-	(*ChannelMessage)(nil),           // 16: muster.v1.ChannelMessage
-	(*ChannelSkipped)(nil),           // 17: muster.v1.ChannelSkipped
-	(*ChannelPeople)(nil),            // 18: muster.v1.ChannelPeople
-	(*ChannelJoined)(nil),            // 19: muster.v1.ChannelJoined
-	(*ChannelLeft)(nil),              // 20: muster.v1.ChannelLeft
-	(*ChannelChanged)(nil),           // 21: muster.v1.ChannelChanged
-	(*GroupChanged)(nil),             // 22: muster.v1.GroupChanged
-	(*GroupBehind)(nil),              // 23: muster.v1.GroupBehind
-	(*MemberAdded)(nil),              // 24: muster.v1.MemberAdded
-	(*MemberRemoved)(nil),            // 25: muster.v1.MemberRemoved
-	(*InvitationClosed)(nil),         // 26: muster.v1.InvitationClosed
-	(*ReadMoved)(nil),                // 27: muster.v1.ReadMoved
-	(*SomebodyTyping)(nil),           // 28: muster.v1.SomebodyTyping
-	(*SessionClosed)(nil),            // 29: muster.v1.SessionClosed
-	(*SendRequest)(nil),              // 30: muster.v1.SendRequest
-	(*SyncRequest)(nil),              // 31: muster.v1.SyncRequest
-	(*ListMessagesRequest)(nil),      // 32: muster.v1.ListMessagesRequest
-	(*MarkReadRequest)(nil),          // 33: muster.v1.MarkReadRequest
-	(*AnswerInvitationRequest)(nil),  // 34: muster.v1.AnswerInvitationRequest
-	(*SendResponse)(nil),             // 35: muster.v1.SendResponse
-	(*SyncResponse)(nil),             // 36: muster.v1.SyncResponse
-	(*ListMessagesResponse)(nil),     // 37: muster.v1.ListMessagesResponse
-	(*AnswerInvitationResponse)(nil), // 38: muster.v1.AnswerInvitationResponse
-	(*GroupMessage)(nil),             // 39: muster.v1.GroupMessage
-	(*Invitation)(nil),               // 40: muster.v1.Invitation
-	(*Enrolment)(nil),                // 41: muster.v1.Enrolment
-	(Level)(0),                       // 42: muster.v1.Level
-	(*Present)(nil),                  // 43: muster.v1.Present
-	(*MyGroup)(nil),                  // 44: muster.v1.MyGroup
+	(*People)(nil),                   // 8: muster.v1.People
+	(*ServerFrames)(nil),             // 9: muster.v1.ServerFrames
+	(*ServerFrame)(nil),              // 10: muster.v1.ServerFrame
+	(*Ok)(nil),                       // 11: muster.v1.Ok
+	(*Error)(nil),                    // 12: muster.v1.Error
+	(*Welcome)(nil),                  // 13: muster.v1.Welcome
+	(*Limits)(nil),                   // 14: muster.v1.Limits
+	(*Entered)(nil),                  // 15: muster.v1.Entered
+	(*Said)(nil),                     // 16: muster.v1.Said
+	(*ChannelMessage)(nil),           // 17: muster.v1.ChannelMessage
+	(*ChannelSkipped)(nil),           // 18: muster.v1.ChannelSkipped
+	(*ChannelPeople)(nil),            // 19: muster.v1.ChannelPeople
+	(*ChannelJoined)(nil),            // 20: muster.v1.ChannelJoined
+	(*ChannelLeft)(nil),              // 21: muster.v1.ChannelLeft
+	(*ChannelChanged)(nil),           // 22: muster.v1.ChannelChanged
+	(*GroupChanged)(nil),             // 23: muster.v1.GroupChanged
+	(*GroupBehind)(nil),              // 24: muster.v1.GroupBehind
+	(*MemberAdded)(nil),              // 25: muster.v1.MemberAdded
+	(*MemberRemoved)(nil),            // 26: muster.v1.MemberRemoved
+	(*InvitationClosed)(nil),         // 27: muster.v1.InvitationClosed
+	(*ReadMoved)(nil),                // 28: muster.v1.ReadMoved
+	(*SomebodyTyping)(nil),           // 29: muster.v1.SomebodyTyping
+	(*SessionClosed)(nil),            // 30: muster.v1.SessionClosed
+	(*SendRequest)(nil),              // 31: muster.v1.SendRequest
+	(*SyncRequest)(nil),              // 32: muster.v1.SyncRequest
+	(*ListMessagesRequest)(nil),      // 33: muster.v1.ListMessagesRequest
+	(*MarkReadRequest)(nil),          // 34: muster.v1.MarkReadRequest
+	(*AnswerInvitationRequest)(nil),  // 35: muster.v1.AnswerInvitationRequest
+	(*SendResponse)(nil),             // 36: muster.v1.SendResponse
+	(*SyncResponse)(nil),             // 37: muster.v1.SyncResponse
+	(*ListMessagesResponse)(nil),     // 38: muster.v1.ListMessagesResponse
+	(*AnswerInvitationResponse)(nil), // 39: muster.v1.AnswerInvitationResponse
+	(*ListPresentResponse)(nil),      // 40: muster.v1.ListPresentResponse
+	(*GroupMessage)(nil),             // 41: muster.v1.GroupMessage
+	(*Invitation)(nil),               // 42: muster.v1.Invitation
+	(*Enrolment)(nil),                // 43: muster.v1.Enrolment
+	(Level)(0),                       // 44: muster.v1.Level
+	(*Present)(nil),                  // 45: muster.v1.Present
+	(*MyGroup)(nil),                  // 46: muster.v1.MyGroup
 }
 var file_muster_v1_live_proto_depIdxs = []int32{
 	2,  // 0: muster.v1.ClientFrame.hello:type_name -> muster.v1.Hello
 	3,  // 1: muster.v1.ClientFrame.enter:type_name -> muster.v1.Enter
 	4,  // 2: muster.v1.ClientFrame.exit:type_name -> muster.v1.Exit
 	5,  // 3: muster.v1.ClientFrame.say:type_name -> muster.v1.Say
-	30, // 4: muster.v1.ClientFrame.send:type_name -> muster.v1.SendRequest
-	31, // 5: muster.v1.ClientFrame.sync:type_name -> muster.v1.SyncRequest
-	32, // 6: muster.v1.ClientFrame.history:type_name -> muster.v1.ListMessagesRequest
-	33, // 7: muster.v1.ClientFrame.read:type_name -> muster.v1.MarkReadRequest
-	34, // 8: muster.v1.ClientFrame.answer:type_name -> muster.v1.AnswerInvitationRequest
+	31, // 4: muster.v1.ClientFrame.send:type_name -> muster.v1.SendRequest
+	32, // 5: muster.v1.ClientFrame.sync:type_name -> muster.v1.SyncRequest
+	33, // 6: muster.v1.ClientFrame.history:type_name -> muster.v1.ListMessagesRequest
+	34, // 7: muster.v1.ClientFrame.read:type_name -> muster.v1.MarkReadRequest
+	35, // 8: muster.v1.ClientFrame.answer:type_name -> muster.v1.AnswerInvitationRequest
 	6,  // 9: muster.v1.ClientFrame.typing:type_name -> muster.v1.Typing
 	7,  // 10: muster.v1.ClientFrame.background:type_name -> muster.v1.Background
-	9,  // 11: muster.v1.ServerFrames.frames:type_name -> muster.v1.ServerFrame
-	11, // 12: muster.v1.ServerFrame.error:type_name -> muster.v1.Error
-	12, // 13: muster.v1.ServerFrame.welcome:type_name -> muster.v1.Welcome
-	14, // 14: muster.v1.ServerFrame.entered:type_name -> muster.v1.Entered
-	15, // 15: muster.v1.ServerFrame.said:type_name -> muster.v1.Said
-	35, // 16: muster.v1.ServerFrame.sent:type_name -> muster.v1.SendResponse
-	36, // 17: muster.v1.ServerFrame.synced:type_name -> muster.v1.SyncResponse
-	37, // 18: muster.v1.ServerFrame.history:type_name -> muster.v1.ListMessagesResponse
-	38, // 19: muster.v1.ServerFrame.answered:type_name -> muster.v1.AnswerInvitationResponse
-	10, // 20: muster.v1.ServerFrame.ok:type_name -> muster.v1.Ok
-	16, // 21: muster.v1.ServerFrame.channel_message:type_name -> muster.v1.ChannelMessage
-	17, // 22: muster.v1.ServerFrame.channel_skipped:type_name -> muster.v1.ChannelSkipped
-	18, // 23: muster.v1.ServerFrame.channel_people:type_name -> muster.v1.ChannelPeople
-	20, // 24: muster.v1.ServerFrame.channel_left:type_name -> muster.v1.ChannelLeft
-	39, // 25: muster.v1.ServerFrame.group_message:type_name -> muster.v1.GroupMessage
-	22, // 26: muster.v1.ServerFrame.group_changed:type_name -> muster.v1.GroupChanged
-	24, // 27: muster.v1.ServerFrame.member_added:type_name -> muster.v1.MemberAdded
-	25, // 28: muster.v1.ServerFrame.member_removed:type_name -> muster.v1.MemberRemoved
-	40, // 29: muster.v1.ServerFrame.invitation:type_name -> muster.v1.Invitation
-	26, // 30: muster.v1.ServerFrame.invitation_closed:type_name -> muster.v1.InvitationClosed
-	41, // 31: muster.v1.ServerFrame.enrolment_progress:type_name -> muster.v1.Enrolment
-	27, // 32: muster.v1.ServerFrame.read_moved:type_name -> muster.v1.ReadMoved
-	28, // 33: muster.v1.ServerFrame.typing:type_name -> muster.v1.SomebodyTyping
-	29, // 34: muster.v1.ServerFrame.session_closed:type_name -> muster.v1.SessionClosed
-	19, // 35: muster.v1.ServerFrame.channel_joined:type_name -> muster.v1.ChannelJoined
-	21, // 36: muster.v1.ServerFrame.channel_changed:type_name -> muster.v1.ChannelChanged
-	23, // 37: muster.v1.ServerFrame.group_behind:type_name -> muster.v1.GroupBehind
-	13, // 38: muster.v1.Welcome.limits:type_name -> muster.v1.Limits
-	42, // 39: muster.v1.Entered.your_level:type_name -> muster.v1.Level
-	42, // 40: muster.v1.Entered.speak_level:type_name -> muster.v1.Level
-	42, // 41: muster.v1.ChannelMessage.sender_level:type_name -> muster.v1.Level
-	43, // 42: muster.v1.ChannelJoined.person:type_name -> muster.v1.Present
-	42, // 43: muster.v1.ChannelChanged.your_level:type_name -> muster.v1.Level
-	42, // 44: muster.v1.ChannelChanged.speak_level:type_name -> muster.v1.Level
-	44, // 45: muster.v1.MemberAdded.mine:type_name -> muster.v1.MyGroup
-	0,  // 46: muster.v1.SessionClosed.retry:type_name -> muster.v1.Retry
-	47, // [47:47] is the sub-list for method output_type
-	47, // [47:47] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	8,  // 11: muster.v1.ClientFrame.people:type_name -> muster.v1.People
+	10, // 12: muster.v1.ServerFrames.frames:type_name -> muster.v1.ServerFrame
+	12, // 13: muster.v1.ServerFrame.error:type_name -> muster.v1.Error
+	13, // 14: muster.v1.ServerFrame.welcome:type_name -> muster.v1.Welcome
+	15, // 15: muster.v1.ServerFrame.entered:type_name -> muster.v1.Entered
+	16, // 16: muster.v1.ServerFrame.said:type_name -> muster.v1.Said
+	36, // 17: muster.v1.ServerFrame.sent:type_name -> muster.v1.SendResponse
+	37, // 18: muster.v1.ServerFrame.synced:type_name -> muster.v1.SyncResponse
+	38, // 19: muster.v1.ServerFrame.history:type_name -> muster.v1.ListMessagesResponse
+	39, // 20: muster.v1.ServerFrame.answered:type_name -> muster.v1.AnswerInvitationResponse
+	11, // 21: muster.v1.ServerFrame.ok:type_name -> muster.v1.Ok
+	40, // 22: muster.v1.ServerFrame.present:type_name -> muster.v1.ListPresentResponse
+	17, // 23: muster.v1.ServerFrame.channel_message:type_name -> muster.v1.ChannelMessage
+	18, // 24: muster.v1.ServerFrame.channel_skipped:type_name -> muster.v1.ChannelSkipped
+	19, // 25: muster.v1.ServerFrame.channel_people:type_name -> muster.v1.ChannelPeople
+	21, // 26: muster.v1.ServerFrame.channel_left:type_name -> muster.v1.ChannelLeft
+	41, // 27: muster.v1.ServerFrame.group_message:type_name -> muster.v1.GroupMessage
+	23, // 28: muster.v1.ServerFrame.group_changed:type_name -> muster.v1.GroupChanged
+	25, // 29: muster.v1.ServerFrame.member_added:type_name -> muster.v1.MemberAdded
+	26, // 30: muster.v1.ServerFrame.member_removed:type_name -> muster.v1.MemberRemoved
+	42, // 31: muster.v1.ServerFrame.invitation:type_name -> muster.v1.Invitation
+	27, // 32: muster.v1.ServerFrame.invitation_closed:type_name -> muster.v1.InvitationClosed
+	43, // 33: muster.v1.ServerFrame.enrolment_progress:type_name -> muster.v1.Enrolment
+	28, // 34: muster.v1.ServerFrame.read_moved:type_name -> muster.v1.ReadMoved
+	29, // 35: muster.v1.ServerFrame.typing:type_name -> muster.v1.SomebodyTyping
+	30, // 36: muster.v1.ServerFrame.session_closed:type_name -> muster.v1.SessionClosed
+	20, // 37: muster.v1.ServerFrame.channel_joined:type_name -> muster.v1.ChannelJoined
+	22, // 38: muster.v1.ServerFrame.channel_changed:type_name -> muster.v1.ChannelChanged
+	24, // 39: muster.v1.ServerFrame.group_behind:type_name -> muster.v1.GroupBehind
+	14, // 40: muster.v1.Welcome.limits:type_name -> muster.v1.Limits
+	44, // 41: muster.v1.Entered.your_level:type_name -> muster.v1.Level
+	44, // 42: muster.v1.Entered.speak_level:type_name -> muster.v1.Level
+	45, // 43: muster.v1.Entered.staff:type_name -> muster.v1.Present
+	44, // 44: muster.v1.ChannelMessage.sender_level:type_name -> muster.v1.Level
+	45, // 45: muster.v1.ChannelPeople.staff:type_name -> muster.v1.Present
+	45, // 46: muster.v1.ChannelJoined.person:type_name -> muster.v1.Present
+	44, // 47: muster.v1.ChannelChanged.your_level:type_name -> muster.v1.Level
+	44, // 48: muster.v1.ChannelChanged.speak_level:type_name -> muster.v1.Level
+	46, // 49: muster.v1.MemberAdded.mine:type_name -> muster.v1.MyGroup
+	0,  // 50: muster.v1.SessionClosed.retry:type_name -> muster.v1.Retry
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_muster_v1_live_proto_init() }
@@ -2718,8 +2883,9 @@ func file_muster_v1_live_proto_init() {
 		(*ClientFrame_Answer)(nil),
 		(*ClientFrame_Typing)(nil),
 		(*ClientFrame_Background)(nil),
+		(*ClientFrame_People)(nil),
 	}
-	file_muster_v1_live_proto_msgTypes[8].OneofWrappers = []any{
+	file_muster_v1_live_proto_msgTypes[9].OneofWrappers = []any{
 		(*ServerFrame_Error)(nil),
 		(*ServerFrame_Welcome)(nil),
 		(*ServerFrame_Entered)(nil),
@@ -2729,6 +2895,7 @@ func file_muster_v1_live_proto_init() {
 		(*ServerFrame_History)(nil),
 		(*ServerFrame_Answered)(nil),
 		(*ServerFrame_Ok)(nil),
+		(*ServerFrame_Present)(nil),
 		(*ServerFrame_ChannelMessage)(nil),
 		(*ServerFrame_ChannelSkipped)(nil),
 		(*ServerFrame_ChannelPeople)(nil),
@@ -2753,7 +2920,7 @@ func file_muster_v1_live_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_muster_v1_live_proto_rawDesc), len(file_muster_v1_live_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
