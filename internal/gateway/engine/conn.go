@@ -113,7 +113,7 @@ func (c *conn) settleMissed(s *sub) {
 
 // push queues a publication, or notes that the connection missed it. It is
 // called with the lock of the topic.
-func (c *conn) push(s *sub, number uint64, b []byte) bool {
+func (c *conn) push(s *sub, number uint64, b []byte, urgent bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != open {
@@ -126,6 +126,11 @@ func (c *conn) push(s *sub, number uint64, b []byte) bool {
 	// An empty queue takes a frame of any size, and who missed one frame of a
 	// topic misses the next ones until it is told, so that order is kept.
 	if s.missed > 0 || c.queued > 0 && c.queued+len(b) > limit {
+		if urgent && s.key.Lane == Live && c.queued+len(b) <= c.engine.opt.Private {
+			c.tellMissed(s)
+			c.enqueue(b)
+			return true
+		}
 		if s.missed == 0 {
 			c.behind++
 		}
@@ -309,7 +314,7 @@ func (c *conn) write() {
 	for {
 		c.mu.Lock()
 		if c.behind > 0 && c.queued <= c.engine.opt.Queue/2 {
-			c.tellMissed()
+			c.tellAllMissed()
 		}
 		if len(c.pong) > 0 {
 			pong := c.pong
@@ -341,19 +346,23 @@ func (c *conn) write() {
 	}
 }
 
-// tellMissed queues what the connection has to be told of what it missed. The
+// tellAllMissed queues what the connection has to be told of what it missed. The
 // lock is held.
-func (c *conn) tellMissed() {
+func (c *conn) tellAllMissed() {
 	for _, s := range c.subs {
-		if s.missed == 0 {
-			continue
-		}
-		if f := c.handler.Missed(s.key, s.missed, s.last); f != nil {
-			c.enqueue(f.bytes(c.enc, c.engine.opt.JSON))
-		}
-		c.settleMissed(s)
+		c.tellMissed(s)
 	}
-	c.behind = 0
+}
+
+// tellMissed does so for one topic.
+func (c *conn) tellMissed(s *sub) {
+	if s.missed == 0 {
+		return
+	}
+	if f := c.handler.Missed(s.key, s.missed, s.last); f != nil {
+		c.enqueue(f.bytes(c.enc, c.engine.opt.JSON))
+	}
+	c.settleMissed(s)
 }
 
 // writeBuffer is how much is put together for one write(2).

@@ -6,13 +6,14 @@
 // [Engine] is the contract; package enginetest holds every implementation to it.
 // [NewThreads] is the one with a goroutine for each connection. The contract is
 // made so that an event loop can keep one log of frames for each topic, in which
-// a connection is nothing but a position.
+// a connection is nothing but a position. [New] chooses.
 package engine
 
 import (
 	"context"
 	"errors"
 	"net"
+	"time"
 )
 
 // Encoding is how a connection's frames are written.
@@ -69,8 +70,9 @@ type Handler interface {
 	Frame(payload []byte)
 	// Missed makes the frame that tells the connection that it was too slow for
 	// a topic: how many publications it missed since it was last told, and the
-	// number of the last of them. nil tells nothing. It must be quick and must
-	// not call the engine.
+	// number of the last of them. nil tells nothing. Publications with an urgent
+	// frame are not among them as long as the engine could keep them; they come
+	// behind this frame. It must be quick and must not call the engine.
 	Missed(t Topic, count, last uint64) *Frame
 	// Closed says that the connection has ended. It is called exactly once,
 	// after the last Frame.
@@ -90,8 +92,10 @@ type Conn interface {
 	// Unsubscribe ends it: once it has returned, nothing of the topic is put in
 	// the connection's queue any more.
 	Unsubscribe(t Topic)
-	// Send queues a frame for this connection alone. It is not dropped: false
-	// says that too much waits already and that the connection should be closed.
+	// Send queues a frame for this connection alone. It comes in its place among
+	// the publications before and after it, but for a connection that is slow,
+	// where it goes before those that wait. It is not dropped: false says that
+	// too much waits already and that the connection should be closed.
 	Send(f *Frame) bool
 	// SendPaced is Send that first waits until little is queued, for answers of
 	// which a client may ask for many. It returns ErrClosed when the connection
@@ -104,12 +108,24 @@ type Conn interface {
 	Close(last *Frame, code uint16, reason string)
 }
 
-// Stats are figures of one moment; those after Connections count since the start.
+// Stats are figures of one moment; Delivered and Missed count since the start.
 type Stats struct {
 	// Connections is how many there are.
 	Connections int64
-	// Queued is what waits to be written to slow clients, in bytes.
+	// Stalled is how many of them wait until their client takes something.
+	Stalled int64
+	// Queued is what waits for single clients, in bytes.
 	Queued int64
+	// Logs is what the logs of topics hold that many clients share, in bytes.
+	Logs int64
+	// Loops is how many event loops there are.
+	Loops int
+	// Busy is the share of its time that the busiest event loop worked lately, 0
+	// to 1.
+	Busy float64
+	// Round is how long the slowest event loop took lately from a publication to
+	// the last of its own connections: by so much messages come late.
+	Round time.Duration
 	// Delivered is how many publications were queued for connections.
 	Delivered uint64
 	// Missed is how many were not, because the connection was too slow.
@@ -118,15 +134,17 @@ type Stats struct {
 
 // Engine moves frames. Safe for concurrent use.
 type Engine interface {
-	// Attach takes over a socket whose handshake is done. early is what was read
-	// from it beyond the handshake. bind gives the handler of the new connection;
+	// Attach takes over a socket whose handshake is done; the caller must not use
+	// it any more, nor any reader or writer on it. early is what was read from it
+	// beyond the handshake; it is copied. bind gives the handler of the new connection;
 	// it is called before anything of the socket is looked at. ErrStopped: the
 	// socket was closed, and bind not called.
 	Attach(nc net.Conn, early []byte, enc Encoding, bind func(Conn) Handler) error
 	// Publish queues a frame for every connection that is subscribed to the
 	// topic with a number below this one; 0 is a frame for all that has no place
 	// in an order. It never waits for a connection. The calls for one topic must
-	// come one after another with growing numbers.
+	// come one after another with growing numbers. In a Live topic an urgent frame
+	// reaches also who misses others: only urgent ones can crowd it out.
 	Publish(t Topic, number uint64, f *Frame)
 	// Stats tells figures.
 	Stats() Stats
@@ -135,3 +153,20 @@ type Engine interface {
 	// and returns when every handler has been told. It is called once.
 	Run(ctx context.Context) error
 }
+
+// Kind is a way to move frames.
+type Kind string
+
+// The kinds of engines.
+const (
+	// KindAuto is KindLoops where the system has them, else KindThreads.
+	KindAuto Kind = "auto"
+	// KindLoops are event loops that own the plain sockets; sockets that only Go
+	// can read, such as those with TLS, are served by a goroutine each beside.
+	KindLoops Kind = "loops"
+	// KindThreads is a goroutine for each connection.
+	KindThreads Kind = "threads"
+)
+
+// New makes an engine. A kind that the system does not have is another one.
+func New(_ Kind, opt Options) Engine { return NewThreads(opt) }

@@ -27,7 +27,8 @@ const (
 // the first connection needs it. A server's frames are not masked, so the bytes
 // are the same for everybody, header included.
 type Frame struct {
-	wire []byte
+	wire   []byte
+	urgent bool
 
 	once sync.Once
 	json []byte
@@ -39,6 +40,14 @@ func NewFrame(message ...[]byte) *Frame { return &Frame{wire: AppendBinary(nil, 
 // FrameOf makes a frame of what AppendBinary gave, which must not be changed any
 // more.
 func FrameOf(wire []byte) *Frame { return &Frame{wire: wire} }
+
+// Urgent marks a frame that is not skipped in favour of chatter: in a Live topic
+// it reaches also who is too slow for the others. It must be called before the
+// frame is handed to an engine, and gives the frame.
+func (f *Frame) Urgent() *Frame {
+	f.urgent = true
+	return f
+}
 
 // AppendBinary appends the message as a WebSocket frame, so that it can travel
 // ready to be written.

@@ -173,7 +173,7 @@ func (e *Threads) Publish(t Topic, number uint64, f *Frame) {
 			}
 			s.after = number
 		}
-		if s.conn.push(s, number, f.bytes(s.conn.enc, e.opt.JSON)) {
+		if s.conn.push(s, number, f.bytes(s.conn.enc, e.opt.JSON), f.urgent) {
 			delivered++
 		}
 	}

@@ -109,6 +109,7 @@ func Run(t *testing.T, make func(Options) engine.Engine) {
 		{"numbers", testNumbers},
 		{"encodings", testEncodings},
 		{"slow reader", testSlowReader},
+		{"urgent frames", testUrgent},
 		{"private frames", testPrivate},
 		{"paced answers", testPaced},
 		{"goodbye", testGoodbye},
@@ -370,6 +371,59 @@ func testSlowReader(t *testing.T, make func(Options) engine.Engine) {
 			}
 		}
 		r.stop()
+	}
+}
+
+// testUrgent publishes chatter and now and then something urgent to one who does
+// not read: it misses chatter, but nothing urgent, and what it is told adds up.
+func testUrgent(t *testing.T, make func(Options) engine.Engine) {
+	r := start(t, make, Options{Queue: 64 << 10, WriteTimeout: time.Hour})
+	slow, h := r.connect(engine.Proto)
+	topic := engine.Topic{Lane: engine.Live, ID: 7}
+	h.conn.Subscribe(topic, 0)
+	text := strings.Repeat("x", 1000)
+	number, urgent := uint64(0), 0
+	for ; r.e.Stats().Missed < 1000; number++ {
+		if number > 1e6 {
+			t.Fatal("a million messages, and the slow reader missed none")
+		}
+		if number%100 == 50 {
+			r.e.Publish(topic, number+1, frameOf("urgent ", number+1).Urgent())
+			urgent++
+			continue
+		}
+		r.e.Publish(topic, number+1, frameOf(number+1, " ", text))
+	}
+	number++
+	r.e.Publish(topic, number, frameOf("urgent ", number).Urgent())
+	urgent++
+	got, missed, last, lastMissed := uint64(0), uint64(0), uint64(0), uint64(0)
+	for got+missed < number {
+		g, err := slow.receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := uint64(0)
+		if rest, ok := strings.CutPrefix(g.text, "missed"); ok {
+			id, count := uint64(0), uint64(0)
+			if k, err := fmt.Sscan(rest, &id, &count, &lastMissed); k != 3 {
+				t.Fatalf("%q: %v", g.text, err)
+			}
+			missed += count
+			continue
+		}
+		if rest, ok := strings.CutPrefix(g.text, "urgent "); ok {
+			urgent--
+			g.text = rest
+		}
+		if _, err := fmt.Sscan(g.text, &n); err != nil || n <= last {
+			t.Fatalf("%.20q after %d: %v", g.text, last, err)
+		}
+		last = n
+		got++
+	}
+	if urgent != 0 || got+missed != number || missed < 1000 || lastMissed >= number {
+		t.Errorf("%d urgent ones are missing; got %d and missed %d of %d, the last missed is %d", urgent, got, missed, number, lastMissed)
 	}
 }
 
