@@ -73,12 +73,13 @@ var layers = map[string]layer{
 	"internal/wire":        {imports: slices.Concat(domain, []string{"gen/..."}), tests: everything},
 	"internal/gateway/...": {imports: slices.Concat(domain, []string{"internal/wire", "gen/..."}), tests: everything},
 	"internal/api":         {imports: slices.Concat(domain, []string{"internal/wire", "gen/..."}), tests: everything},
+	"internal/web":         {tests: everything},
 	"internal/client":      {imports: slices.Concat(domain, []string{"internal/wire", "gen/..."}), tests: everything},
 
 	"internal/app": {
 		imports: slices.Concat(domain, []string{
 			"internal/clock", "internal/config", "internal/journal", "internal/store/...", "internal/bus/...", "internal/wire",
-			"internal/gateway/...", "internal/api", "gen/...",
+			"internal/gateway/...", "internal/api", "internal/web", "gen/...",
 		}),
 		tests: everything,
 	},

@@ -45,6 +45,8 @@ type Options struct {
 
 	// Live serves /live; nil: there is no such path.
 	Live http.Handler
+	// Web serves the web client; nil: the built-in pages are served instead.
+	Web Web
 	// Ready says what keeps the server from taking requests, nil for nothing;
 	// without it the server is ready until Stop.
 	Ready func(context.Context) error
@@ -63,6 +65,14 @@ type Options struct {
 	BodyTimeout time.Duration
 	// Version is the program's, Store the kind of database ("sqlite").
 	Version, Store string
+}
+
+// Web serves the pages and files of the web client.
+type Web interface {
+	// Serve answers a request that is for the client, and reports whether it
+	// was. It is asked about every path that is none of the API's, and finds the
+	// headers of security set, of which it may relax the policy.
+	Serve(w http.ResponseWriter, r *http.Request) (served bool)
 }
 
 // Statistics tells what the server holds and does.
@@ -160,7 +170,9 @@ func (a *API) routes() *http.ServeMux {
 	mux.HandleFunc("GET /livez", a.livez)
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /version", a.version)
-	a.pages.mount(mux)
+	if a.opt.Web == nil {
+		a.pages.mount(mux)
+	}
 	mux.HandleFunc("/", a.unknown)
 	return mux
 }

@@ -127,8 +127,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n')) // as above
 }
 
-// unknown answers for every path that nothing is at.
+// unknown answers for every path that is none of the API's: the web client's, or
+// nobody's.
 func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+	if a.opt.Web != nil && a.opt.Web.Serve(w, r) {
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, "/muster.") {
 		a.refuse(w, r, http.StatusNotFound, refusal{"unimplemented", "this server has no call " + r.URL.Path})
 		return

@@ -31,6 +31,7 @@ import (
 	"muster/internal/config"
 	"muster/internal/gateway"
 	"muster/internal/store"
+	"muster/internal/web"
 )
 
 // Version is the program's version; the release build sets it.
@@ -180,9 +181,14 @@ func newGateway(cfg config.Config, b bus.Bus, opt Options) *gateway.Gateway {
 }
 
 func (s *Server) newAPI(opt Options) *api.API {
+	client := web.New()
+	var pages api.Web
+	if client.Built() {
+		pages = client
+	}
 	return api.New(api.Options{
 		Accounts: s.Accounts, Channels: s.Channels, Groups: s.Groups, Enrolments: s.Enrolments,
-		Statistics: statistics{s}, Backup: s.Store, Clock: opt.Clock, Log: opt.Log, Live: s.gateway,
+		Statistics: statistics{s}, Backup: s.Store, Clock: opt.Clock, Log: opt.Log, Live: s.gateway, Web: pages,
 		Ready:          func(context.Context) error { return s.Store.Healthy() },
 		TrustedProxies: s.cfg.Server.TrustedProxies, PublicURL: s.cfg.Server.PublicURL, LocalURL: s.URL(),
 		MaxBody: int64(s.cfg.Server.MaxBody), Version: Version, Store: s.Store.Backend(),
