@@ -72,7 +72,7 @@ func (l *sqliteLog) load(ctx context.Context, st *groupState) error {
 	var number, newest int64
 	var floor string
 	err := l.withReader(ctx, func(rc *sqlite.Conn) (err error) {
-		c := newSQLiteConn(rc)
+		c := &sqliteConn{rc}
 		if number, err = oneInt(c, "SELECT number FROM log_group WHERE group_id = $1", st.id); err != nil || number == 0 {
 			return err
 		}
@@ -278,7 +278,6 @@ func (l *sqliteLog) lookUpKey(ctx context.Context, number int64, d *group.Draft)
 	err = l.withReader(ctx, func(c *sqlite.Conn) error {
 		s, err := c.Prepare(`SELECT k.seq, m.time_ms FROM message_key k LEFT JOIN message m ON m.id = k.number << 32 | k.seq
 			WHERE k.number = +? AND k.client_id = +? AND k.sender = +?`) // + as steady does
-
 		if err != nil {
 			return err
 		}
