@@ -144,7 +144,7 @@ func (f *sqliteFile) copyTo(ctx context.Context, dir string) (path string, err e
 	if err := pragmas(dst, "journal_mode=off", "synchronous=off"); err != nil {
 		return path, err
 	}
-	sc := &sqliteConn{src}
+	sc := newSQLiteConn(src)
 	if _, err := sc.exec("BEGIN"); err != nil {
 		return path, err
 	}

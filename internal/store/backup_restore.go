@@ -166,7 +166,7 @@ func checkIntegrity(path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	return (&sqliteConn{c}).query("PRAGMA integrity_check", nil, func(r row) error {
+	return newSQLiteConn(c).query("PRAGMA integrity_check", nil, func(r row) error {
 		if text := r.Text(0); text != "ok" {
 			return fmt.Errorf("the integrity check found: %s", text)
 		}

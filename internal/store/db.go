@@ -53,6 +53,9 @@ type backend interface {
 	// read runs fn with a connection for reading. On SQLite everything that fn
 	// reads is one snapshot; on PostgreSQL each statement is.
 	read(ctx context.Context, fn func(c conn) error) error
+	// look is read without a snapshot: each statement sees what is committed when
+	// it begins. It is for what takes one statement.
+	look(ctx context.Context, fn func(c conn) error) error
 	// write runs fn in one transaction and commits it when fn returns nil. On
 	// PostgreSQL fn may run again after a serialisation failure or a deadlock,
 	// so it must not have effects of its own.

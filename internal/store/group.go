@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -39,13 +40,11 @@ func getGroup(c conn, id muster.GroupID, lock string) (group.Group, error) {
 
 // getMember reads a membership; Role NotMember when there is none.
 func getMember(c conn, id muster.GroupID, account muster.AccountID) (group.Member, error) {
-	m := group.Member{Group: id, Account: account}
-	_, err := one(c, "SELECT role, subgroup_id, joined_ms, joined_seq, enrolment_id FROM group_member WHERE group_id = $1 AND account_id = $2",
-		[]any{id, account}, func(r row) {
-			m.Role, m.Subgroup = muster.Role(r.Int(0)), muster.SubgroupID(r.Int(1)) //nolint:gosec // a role
-			m.Joined, m.JoinedSeq, m.Enrolment = muster.FromMillis(r.Int(2)), muster.Seq(r.Int(3)), muster.EnrolmentID(r.Int(4))
-		})
-	return m, err
+	ms, found, err := getMembership(c, id, account, "")
+	if err != nil || !found {
+		return group.Member{Group: id, Account: account}, err
+	}
+	return ms.asMember(id, account), nil
 }
 
 // inGroup runs fn in a transaction that has locked the group, after decide has
@@ -91,11 +90,10 @@ func (s Groups) Group(ctx context.Context, id muster.GroupID) (group.Group, erro
 	if err != nil {
 		return group.Group{}, err
 	}
-	g, ok := found[id]
-	if !ok {
+	if found[0].ID == 0 {
 		return group.Group{}, muster.NotFound("group")
 	}
-	return g, nil
+	return found[0], nil
 }
 
 // UpdateGroup implements group.Store.
@@ -185,13 +183,28 @@ func accountsOf(c conn, sql string, args ...any) ([]muster.AccountID, error) {
 }
 
 // Member implements group.Store. The rows of a dissolved group's members go
-// after the group itself.
-func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (m group.Member, err error) {
-	found, err := s.groupsOf(ctx, []muster.GroupID{id})
-	if err != nil || len(found) == 0 {
-		return group.Member{Group: id, Account: account}, err
+// after the group itself. While a transaction that may change the group's
+// members is under way nothing is taken from memory, as with the group.
+func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (group.Member, error) {
+	m := group.Member{Group: id, Account: account}
+	if s.alone() && s.groups.has(id) {
+		if ms, _, ok := s.members.get(id, account); ok {
+			return ms.asMember(id, account), nil
+		}
+	} else if found, err := s.groupsOf(ctx, []muster.GroupID{id}); err != nil || found[0].ID == 0 {
+		return m, err
 	}
-	err = s.read(ctx, func(c conn) error { m, err = getMember(c, id, account); return err })
+	generation := s.members.generation(id)
+	err := s.look(ctx, func(c conn) error {
+		ms, found, err := getMembership(c, id, account, "")
+		if err == nil && found {
+			m = ms.asMember(id, account)
+			if s.alone() {
+				s.members.put(id, account, ms, generation)
+			}
+		}
+		return err
+	})
 	return m, err
 }
 
@@ -216,13 +229,14 @@ func (s Groups) ListMine(ctx context.Context, account muster.AccountID, after mu
 // few of which are of groups in which it is more than a member. last is where to
 // go on; 0: there are no more rows.
 func (s Groups) listMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (page []group.Mine, last muster.GroupID, err error) {
-	var ids []muster.GroupID
-	err = s.read(ctx, func(c conn) error {
-		page, ids = make([]group.Mine, 0, min(limit, 64)), make([]muster.GroupID, 0, min(limit, 64))
+	page, ids := make([]group.Mine, 0, min(limit, 64)), make([]muster.GroupID, 0, min(limit, 64))
+	// Two statements, each of which sees the present by itself: a role that
+	// changes in between is the new one.
+	err = s.look(ctx, func(c conn) error {
 		if err := c.query("SELECT group_id, read_seq FROM account_group WHERE account_id = $1 AND group_id > $2 ORDER BY group_id LIMIT $3",
 			[]any{account, after, limit}, func(r row) error {
 				id := muster.GroupID(r.Int(0))
-				page = append(page, group.Mine{Group: group.Group{ID: id}, Role: muster.RoleMember, Read: muster.Seq(r.Int(1))})
+				page = append(page, group.Mine{Role: muster.RoleMember, Read: muster.Seq(r.Int(1))})
 				ids = append(ids, id)
 				return nil
 			}); err != nil || len(page) == 0 {
@@ -251,14 +265,17 @@ func (s Groups) listMine(ctx context.Context, account muster.AccountID, after mu
 		return nil, 0, err
 	}
 	for i := range page {
-		page[i].Group = groups[ids[i]]
-		page[i].Group.ID = ids[i]
+		page[i].Group = groups[i]
 	}
-	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.Owner == 0 }), last, nil // dissolved
+	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.ID == 0 }), last, nil // dissolved
 }
 
-// SaveReads implements group.Store.
+// SaveReads implements group.Store. Everybody locks the rows in one order, or two
+// nodes with the same marks would wait for each other.
 func (s Groups) SaveReads(ctx context.Context, marks []group.ReadMark) error {
+	marks = slices.SortedFunc(slices.Values(marks), func(a, b group.ReadMark) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Group, b.Group))
+	})
 	return s.write(ctx, func(c conn) error {
 		for _, m := range marks {
 			if _, err := c.exec("UPDATE account_group SET read_seq = $1 WHERE account_id = $2 AND group_id = $3 AND read_seq < $1",

@@ -29,16 +29,31 @@ type cachedGroup struct {
 	generation uint64
 }
 
-// get finds a current entry; generation is to be given to put.
-func (m *groupCache) get(id muster.GroupID) (g group.Group, generation uint64, ok bool) {
+// has tells whether there is a current entry.
+func (m *groupCache) has(id muster.GroupID) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	generation = m.generations[id]
 	e, ok := m.entries[id]
-	return e.Group, generation, ok && e.generation == generation && m.held[id] == 0
+	return ok && e.generation == m.generations[id] && m.held[id] == 0
 }
 
-// put remembers what was read in a transaction that began after generation was
+// getAll puts the groups that have a current entry into out, and tells the places
+// of the others with the generations that are to be given to put.
+func (m *groupCache) getAll(ids []muster.GroupID, out []group.Group) (lack []int, generations []uint64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for i, id := range ids {
+		generation := m.generations[id]
+		if e, ok := m.entries[id]; ok && e.generation == generation && m.held[id] == 0 {
+			out[i] = e.Group
+		} else {
+			lack, generations = append(lack, i), append(generations, generation)
+		}
+	}
+	return lack, generations
+}
+
+// put remembers what was read by a statement that began after generation was
 // taken.
 func (m *groupCache) put(g group.Group, generation uint64) {
 	m.mu.Lock()
@@ -104,37 +119,35 @@ func (h *hold) release() {
 // remembers is exact.
 func (s *Store) alone() bool { return s.db.name() == "sqlite" }
 
-// groupsOf reads groups in the order of ids; those that do not exist are left
-// out.
-func (s *Store) groupsOf(ctx context.Context, ids []muster.GroupID) (map[muster.GroupID]group.Group, error) {
-	out := make(map[muster.GroupID]group.Group, len(ids))
-	type missing struct {
-		id         muster.GroupID
-		generation uint64
+// groupsOf reads groups, in the order of ids. Where there is none, its ID is 0.
+func (s *Store) groupsOf(ctx context.Context, ids []muster.GroupID) ([]group.Group, error) {
+	out := make([]group.Group, len(ids))
+	if !s.alone() {
+		return out, s.readGroups(ctx, ids, func(i int, g group.Group) { out[i] = g })
 	}
-	var lack []missing
-	for _, id := range ids {
-		g, generation, ok := s.groups.get(id)
-		if ok && s.alone() {
-			out[id] = g
-		} else {
-			lack = append(lack, missing{id, generation})
-		}
-	}
+	lack, generations := s.groups.getAll(ids, out)
 	if len(lack) == 0 {
 		return out, nil
 	}
-	err := s.read(ctx, func(c conn) error {
-		for _, l := range lack {
-			found, err := one(c, "SELECT "+groupColumns+" FROM grp g WHERE g.id = $1", []any{l.id}, func(r row) { out[l.id] = scanGroup(r, 0) })
-			if err != nil {
+	wanted := make([]muster.GroupID, len(lack))
+	for k, i := range lack {
+		wanted[k] = ids[i]
+	}
+	err := s.readGroups(ctx, wanted, func(k int, g group.Group) {
+		out[lack[k]] = g
+		s.groups.put(g, generations[k])
+	})
+	return out, err
+}
+
+// readGroups gives each group that exists to found, with its place in ids.
+func (s *Store) readGroups(ctx context.Context, ids []muster.GroupID, found func(i int, g group.Group)) error {
+	return s.look(ctx, func(c conn) error {
+		for i, id := range ids {
+			if _, err := one(c, "SELECT "+groupColumns+" FROM grp g WHERE g.id = $1", []any{id}, func(r row) { found(i, scanGroup(r, 0)) }); err != nil {
 				return err
-			}
-			if found && s.alone() {
-				s.groups.put(out[l.id], l.generation)
 			}
 		}
 		return nil
 	})
-	return out, err
 }

@@ -117,7 +117,7 @@ func (l Ledger) Answer(ctx context.Context, account muster.AccountID, id muster.
 		_, err = c.exec("UPDATE invitation SET answer = $1, answered_ms = $2 WHERE account_id = $3 AND invitation_id = $4", choice, l.now(), account, id)
 		return err
 	})
-	if err == nil && res.Removed {
+	if err == nil && (res.Removed || choice == enrol.Accept && !res.Joined) { // taken out, or not the enrolment's any more
 		l.members.changed(res.Group)
 	}
 	return res, err

@@ -6,12 +6,14 @@ import (
 	"muster"
 )
 
-// membership is what the hot paths need to know of a member.
+// membership is a group's row of a member.
 type membership struct {
 	role      muster.Role
-	subgroup  muster.SubgroupID
-	joinedSeq muster.Seq
 	spoke     bool
+	subgroup  muster.SubgroupID
+	joinedMS  int64
+	joinedSeq muster.Seq
+	enrolment muster.EnrolmentID
 }
 
 // memberCacheSize bounds the remembered memberships; when it is reached half of

@@ -72,7 +72,7 @@ func (l *sqliteLog) load(ctx context.Context, st *groupState) error {
 	var number, newest int64
 	var floor string
 	err := l.withReader(ctx, func(rc *sqlite.Conn) (err error) {
-		c := &sqliteConn{rc}
+		c := newSQLiteConn(rc)
 		if number, err = oneInt(c, "SELECT number FROM log_group WHERE group_id = $1", st.id); err != nil || number == 0 {
 			return err
 		}

@@ -69,6 +69,8 @@ func (d *pgDatabase) read(ctx context.Context, fn func(c conn) error) error {
 	return fn(&pgConn{ctx, c.Conn()})
 }
 
+func (d *pgDatabase) look(ctx context.Context, fn func(c conn) error) error { return d.read(ctx, fn) }
+
 func (d *pgDatabase) write(ctx context.Context, fn func(c conn) error) error {
 	for try := 0; ; try++ {
 		err := d.writeOnce(ctx, fn)

@@ -2,13 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,9 +32,9 @@ const (
 // connection that only checkpoints, so that no commit has to.
 type sqliteFile struct {
 	path    string
-	writer  chan *sqlite.Conn // holds the one connection while nobody writes
-	readers *sqlitex.Pool
-	dirty   chan struct{} // told after a commit
+	writer  chan *sqliteConn // holds the one connection while nobody writes
+	readers chan *sqliteConn // those that nobody uses
+	dirty   chan struct{}    // told after a commit
 	commits atomic.Int64
 }
 
@@ -51,19 +51,26 @@ func openSQLite(ctx context.Context, path string, readers int) (*sqliteFile, err
 	if err := checkSQLiteVersion(w); err != nil {
 		return nil, err
 	}
-	pool, err := sqlitex.NewPool(path, sqlitex.PoolOptions{
-		Flags:    sqlite.OpenReadWrite | sqlite.OpenWAL,
-		PoolSize: readers,
-		PrepareConn: func(c *sqlite.Conn) error {
-			return pragmas(c, "cache_size=-8192", "query_only=on", "mmap_size=0", "busy_timeout=10000")
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open %s for reading: %w", path, err)
+	f := &sqliteFile{path: path, writer: make(chan *sqliteConn, 1), readers: make(chan *sqliteConn, readers), dirty: make(chan struct{}, 1)}
+	f.writer <- newSQLiteConn(w)
+	for range readers {
+		c, err := openSQLiteReader(path)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s for reading: %w", path, err), f.closeAll(len(f.readers)))
+		}
+		f.readers <- newSQLiteConn(c)
 	}
-	f := &sqliteFile{path: path, writer: make(chan *sqlite.Conn, 1), readers: pool, dirty: make(chan struct{}, 1)}
-	f.writer <- w
 	return f, ctx.Err()
+}
+
+// openSQLiteReader opens a connection that only reads. What is read is pages and
+// single rows, so nobody interrupts it: that would cost a goroutine for each use.
+func openSQLiteReader(path string) (*sqlite.Conn, error) {
+	c, err := sqlite.OpenConn(path, sqlite.OpenReadWrite|sqlite.OpenWAL)
+	if err != nil {
+		return nil, err
+	}
+	return c, pragmas(c, "cache_size=-8192", "query_only=on", "mmap_size=0", "busy_timeout=10000")
 }
 
 // openSQLiteConn opens one connection that may write. Options go on each
@@ -113,56 +120,54 @@ func (f *sqliteFile) words() map[string]string {
 	return map[string]string{"int": "INTEGER", "text": "TEXT", "blob": "BLOB", "bool": "INTEGER", "clustered": "WITHOUT ROWID, STRICT", "table": "STRICT"}
 }
 
-func (f *sqliteFile) read(ctx context.Context, fn func(c conn) error) (err error) {
-	c, err := f.readers.Take(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err() // rather than SQLite's "interrupted"
+func (f *sqliteFile) read(ctx context.Context, fn func(c conn) error) error {
+	return f.look(ctx, func(c conn) (err error) {
+		if _, err := c.exec("BEGIN"); err != nil {
+			return err
 		}
+		defer func() {
+			if _, e := c.exec("ROLLBACK"); e != nil && err == nil {
+				err = e
+			}
+		}()
+		return fn(c)
+	})
+}
+
+func (f *sqliteFile) look(ctx context.Context, fn func(c conn) error) error {
+	if err := ctx.Err(); err != nil {
 		return err
 	}
-	defer f.readers.Put(c)
-	sc := &sqliteConn{c}
-	if _, err := sc.exec("BEGIN"); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
+	select {
+	case c := <-f.readers:
+		defer func() { f.readers <- c }()
+		return fn(c)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	defer func() {
-		c.SetInterrupt(nil) // an end of ctx must not leave the transaction open in the pool
-		if _, e := sc.exec("ROLLBACK"); e != nil && err == nil {
-			err = e
-		}
-		if err != nil && ctx.Err() != nil {
-			err = ctx.Err()
-		}
-	}()
-	return fn(sc)
 }
 
 func (f *sqliteFile) write(ctx context.Context, fn func(c conn) error) error {
-	var c *sqlite.Conn
+	var c *sqliteConn
 	select {
 	case c = <-f.writer:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { f.writer <- c }()
-	sc := &sqliteConn{c}
-	if _, err := sc.exec("BEGIN IMMEDIATE"); err != nil {
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	committed := false
 	defer func() {
-		if !committed && !c.AutocommitEnabled() {
-			_, _ = sc.exec("ROLLBACK") // after an error or a panic of fn; the connection stays usable
+		if !committed && !c.c.AutocommitEnabled() {
+			_, _ = c.exec("ROLLBACK") // after an error or a panic of fn; the connection stays usable
 		}
 	}()
-	if err := fn(sc); err != nil {
+	if err := fn(c); err != nil {
 		return err
 	}
-	if _, err := sc.exec("COMMIT"); err != nil {
+	if _, err := c.exec("COMMIT"); err != nil {
 		return err
 	}
 	committed = true
@@ -214,58 +219,87 @@ func (f *sqliteFile) checkpoint(c *sqlite.Conn) error {
 }
 
 func (f *sqliteFile) close() error {
-	err := f.readers.Close()
 	w := <-f.writer
-	if e := sqlitex.ExecuteTransient(w, "PRAGMA wal_checkpoint(TRUNCATE)", nil); e != nil && err == nil {
-		err = e
+	err := sqlitex.ExecuteTransient(w.c, "PRAGMA wal_checkpoint(TRUNCATE)", nil)
+	f.writer <- w
+	return errors.Join(f.closeAll(cap(f.readers)), err)
+}
+
+// closeAll closes the writer and so many readers, and waits for those in use.
+func (f *sqliteFile) closeAll(readers int) (err error) {
+	for range readers {
+		err = errors.Join(err, (<-f.readers).c.Close())
 	}
-	if e := w.Close(); e != nil && err == nil {
-		err = e
-	}
-	return err
+	return errors.Join(err, (<-f.writer).c.Close())
 }
 
 // dir is where the file lies.
 func (f *sqliteFile) dir() string { return filepath.Dir(f.path) }
 
 // sqliteConn is a conn over one connection, used by one goroutine at a time.
-type sqliteConn struct{ c *sqlite.Conn }
+type sqliteConn struct {
+	c        *sqlite.Conn
+	prepared map[string]statement
+}
+
+func newSQLiteConn(c *sqlite.Conn) *sqliteConn {
+	return &sqliteConn{c, make(map[string]statement)}
+}
+
+// statement is a prepared statement and, for each of its parameters, the number
+// of the argument that it takes, counted from 0.
+type statement struct {
+	*sqlite.Stmt
+	args []int
+}
 
 func (s *sqliteConn) forUpdate() string { return "" }
 
-// bind prepares (from the connection's cache) and binds $1, $2, ... by number,
-// wherever and however often they stand in the text.
-func (s *sqliteConn) bind(sql string, args []any) (*sqlite.Stmt, error) {
+// prepare gives the statement from the connection's own cache. sqlite.Conn has
+// one as well, but resets the statement and clears its bindings at each use.
+// Here every use ends with a reset, and all parameters are bound each time.
+func (s *sqliteConn) prepare(sql string) (statement, error) {
+	if st, ok := s.prepared[sql]; ok {
+		return st, nil
+	}
 	stmt, err := s.c.Prepare(steady(sql))
 	if err != nil {
-		return nil, fmt.Errorf("prepare %q: %w", sql, err)
+		return statement{}, fmt.Errorf("prepare %q: %w", sql, err)
 	}
-	for i := 1; i <= stmt.BindParamCount(); i++ {
-		n, err := strconv.Atoi(strings.TrimPrefix(stmt.BindParamName(i), "$"))
-		if err != nil || n < 1 || n > len(args) {
-			return nil, fmt.Errorf("store: parameter %q of %q has no argument", stmt.BindParamName(i), sql)
+	st := statement{stmt, make([]int, stmt.BindParamCount())}
+	for i := range st.args {
+		n, err := strconv.Atoi(strings.TrimPrefix(stmt.BindParamName(i+1), "$"))
+		if err != nil || n < 1 {
+			return statement{}, fmt.Errorf("store: parameter %q of %q is not a number", stmt.BindParamName(i+1), sql)
 		}
-		bindSQLite(stmt, i, args[n-1])
+		st.args[i] = n - 1
 	}
-	return stmt, nil
+	s.prepared[sql] = st
+	return st, nil
 }
 
-// steadied keeps what steady made of the statements of this package.
-var steadied sync.Map // string -> string
+// bind prepares and binds $1, $2, ... by number, wherever and however often they
+// stand in the text.
+func (s *sqliteConn) bind(sql string, args []any) (*sqlite.Stmt, error) {
+	st, err := s.prepare(sql)
+	if err != nil {
+		return nil, err
+	}
+	for i, n := range st.args {
+		if n >= len(args) {
+			return nil, fmt.Errorf("store: parameter $%d of %q has no argument", n+1, sql)
+		}
+		bindSQLite(st.Stmt, i+1, args[n])
+	}
+	return st.Stmt, nil
+}
 
 // steady puts a unary plus, which changes no value, in front of every parameter.
 // The planner looks at the values of bare parameters (of LIMIT, and of
 // comparisons that an index does not serve), and then makes a new plan whenever
 // another value is bound: 50 to 150 us instead of 2. The switch against it,
 // SQLITE_DBCONFIG_ENABLE_QPSG, is not within reach of the driver's interface.
-func steady(sql string) string {
-	if text, ok := steadied.Load(sql); ok {
-		return text.(string) //nolint:errcheck,forcetypeassert // nothing else is stored
-	}
-	text := strings.ReplaceAll(sql, "$", "+$")
-	steadied.Store(sql, text)
-	return text
-}
+func steady(sql string) string { return strings.ReplaceAll(sql, "$", "+$") }
 
 func bindSQLite(stmt *sqlite.Stmt, i int, v any) {
 	switch x := plain(v).(type) {

@@ -87,6 +87,8 @@ func (s *Store) Close() error {
 
 func (s *Store) read(ctx context.Context, fn func(c conn) error) error { return s.db.read(ctx, fn) }
 
+func (s *Store) look(ctx context.Context, fn func(c conn) error) error { return s.db.look(ctx, fn) }
+
 func (s *Store) write(ctx context.Context, fn func(c conn) error) error { return s.db.write(ctx, fn) }
 
 // now is the stored form of the present.
