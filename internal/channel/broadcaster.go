@@ -76,11 +76,30 @@ type Notice struct {
 	To       ClientID
 	Person   Present
 	People   int
-	// Large: only staff are named as they come and go.
-	Large    bool
-	Staff    []Present
+	// Large: only staff are named as they come and go. Switched: that has just
+	// changed.
+	Large, Switched bool
+	Staff           []Present
 	Settings Settings
 	Why      string
+}
+
+// Urgent says that a message is not to be left out for a client that is too slow
+// for the chatter: what owners and admins say.
+func (m *Message) Urgent() bool { return m.Sender.Level.Administers() }
+
+// Urgent says so of a notice: what governs the room, and staff who come and go.
+func (n *Notice) Urgent() bool {
+	switch n.Kind {
+	case NoticeChanged, NoticeOut:
+		return true
+	case NoticePeople:
+		return n.Switched
+	case NoticeJoined, NoticeLeft:
+		return n.Person.Level.KeepsOrder()
+	default:
+		return false
+	}
 }
 
 // Change is what has been committed and what rooms have to follow. Applying it

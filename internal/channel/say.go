@@ -119,10 +119,10 @@ func (r *Rooms) resize(rm *room) {
 	switch {
 	case !rm.large && people > limit:
 		rm.large = true
-		r.notifyAll(rm, Notice{Kind: NoticePeople, People: people, Large: true, Staff: rm.staff()})
+		r.notifyAll(rm, Notice{Kind: NoticePeople, People: people, Large: true, Switched: true, Staff: rm.staff()})
 	case rm.large && people <= limit-limit/10:
 		rm.large, rm.uncounted = false, false
-		r.notifyAll(rm, Notice{Kind: NoticePeople, People: people})
+		r.notifyAll(rm, Notice{Kind: NoticePeople, People: people, Switched: true})
 	}
 }
 

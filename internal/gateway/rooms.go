@@ -12,8 +12,9 @@ import (
 )
 
 // What is published on a channel's subject: the node where it was accepted (8
-// bytes, big-endian), and the frame, ready to be written.
-const roomHeader = 8
+// bytes, big-endian), a byte that is 1 for an urgent frame, and the frame, ready
+// to be written.
+const roomHeader = 8 + 1
 
 func roomSubject(id muster.ChannelID) string {
 	return "channel." + strconv.FormatInt(int64(id), 10)
@@ -100,13 +101,21 @@ func (t *roomTable) hear(id muster.ChannelID, payload []byte) {
 	if len(payload) < roomHeader || binary.BigEndian.Uint64(payload) == t.gw.node {
 		return
 	}
-	t.gw.engine.Publish(roomTopic(id), 0, engine.FrameOf(payload[roomHeader:]))
+	t.gw.engine.Publish(roomTopic(id), 0, urgent(engine.FrameOf(payload[roomHeader:]), payload[roomHeader-1] != 0))
+}
+
+// urgent marks a frame that a slow client gets all the same.
+func urgent(f *engine.Frame, is bool) *engine.Frame {
+	if is {
+		return f.Urgent()
+	}
+	return f
 }
 
 // Broadcast implements [channel.Broadcaster].
 func (e *Events) Broadcast(m channel.Message) {
 	var buf [512]byte
-	e.gw.toRoom(m.Channel, m.Number, wire.AppendChannelMessage(buf[:0], &m))
+	e.gw.toRoom(m.Channel, m.Number, m.Urgent(), wire.AppendChannelMessage(buf[:0], &m))
 }
 
 // Notify implements [channel.Broadcaster].
@@ -116,7 +125,7 @@ func (e *Events) Notify(n channel.Notice) {
 		return
 	}
 	if n.To == 0 {
-		e.gw.toRoom(n.Channel, n.Number, wire.AppendFrame(nil, f))
+		e.gw.toRoom(n.Channel, n.Number, n.Urgent(), wire.AppendFrame(nil, f))
 		return
 	}
 	if s := e.gw.dir.client(uint64(n.To)); s != nil {
@@ -125,13 +134,17 @@ func (e *Events) Notify(n channel.Notice) {
 }
 
 // toRoom is called with the lock of the room.
-func (g *Gateway) toRoom(id muster.ChannelID, number uint64, encoded []byte) {
+func (g *Gateway) toRoom(id muster.ChannelID, number uint64, now bool, encoded []byte) {
 	if !g.opt.Shared {
-		g.engine.Publish(roomTopic(id), number, engine.NewFrame(encoded))
+		g.engine.Publish(roomTopic(id), number, urgent(engine.NewFrame(encoded), now))
 		return
 	}
-	b := make([]byte, 0, roomHeader+10+len(encoded))
-	b = engine.AppendBinary(binary.BigEndian.AppendUint64(b, g.node), encoded)
-	g.engine.Publish(roomTopic(id), number, engine.FrameOf(b[roomHeader:]))
+	b := make([]byte, roomHeader, roomHeader+10+len(encoded))
+	binary.BigEndian.PutUint64(b, g.node)
+	if now {
+		b[roomHeader-1] = 1
+	}
+	b = engine.AppendBinary(b, encoded)
+	g.engine.Publish(roomTopic(id), number, urgent(engine.FrameOf(b[roomHeader:]), now))
 	g.publish(roomSubject(id), b)
 }
