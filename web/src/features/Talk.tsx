@@ -1,0 +1,42 @@
+import type { ReactNode } from 'react';
+
+import { Avatar } from '../ui/Avatar.tsx';
+import { LevelText, type LevelName } from '../ui/LevelTag.tsx';
+import styles from './Talk.module.css';
+
+interface TalkProps {
+  nickname: string;
+  level: LevelName;
+  /** The level or role in words, for who does not see colours. */
+  levelLabel?: string;
+  time: string;
+  /** The line above is by the same person and recent: the name is not said again. */
+  follows: boolean;
+  text: string;
+  /** Under the text: what became of it. */
+  foot?: ReactNode;
+  /** Above the text: what it answers. */
+  head?: ReactNode;
+  pending?: boolean;
+}
+
+/** Talk is one thing that somebody said or wrote. The text goes in as text: nothing in it is markup. */
+export function Talk({ nickname, level, levelLabel, time, follows, text, foot, head, pending = false }: TalkProps) {
+  return (
+    <article className={styles['talk']} data-follows={follows || undefined} data-pending={pending || undefined}>
+      <div className={styles['side']}>{follows ? <time>{time}</time> : <Avatar name={nickname} level={level} />}</div>
+      <div className={styles['words']}>
+        {!follows && (
+          <header>
+            <LevelText level={level}>{nickname}</LevelText>
+            {levelLabel && <small>{levelLabel}</small>}
+            <time>{time}</time>
+          </header>
+        )}
+        {head}
+        <p dir="auto">{text}</p>
+        {foot}
+      </div>
+    </article>
+  );
+}

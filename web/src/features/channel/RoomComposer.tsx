@@ -1,0 +1,48 @@
+import { failureOf } from '../../api/errors.ts';
+import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
+import { explain } from '../../i18n/explain.ts';
+import type { OpenRoom, RoomValue } from '../../state/room.ts';
+import { useTexts } from '../../ui/texts.tsx';
+import { useToast } from '../../ui/Toast.tsx';
+import { useNow } from '../../ui/useStore.ts';
+import { Composer } from '../Composer.tsx';
+import { useLimits } from '../useLimits.ts';
+
+/** RoomComposer is where one speaks in a room, with the channel's slow mode and least level. */
+export function RoomComposer({ room, value, name }: { room: OpenRoom; value: RoomValue; name: string }) {
+  const { t, f } = useTexts();
+  const tell = useToast();
+  const limits = useLimits();
+  const now = useNow(500, value.quietUntilMs > 0);
+  const wait = Math.ceil((value.quietUntilMs - now) / 1000);
+  const mute = value.yourLevel < value.speakLevel;
+  const slow = value.slowModeMs > 0 && value.yourLevel < Level.MODERATOR;
+
+  function note(): string | undefined {
+    if (mute) return t.channel.mayNotSpeak;
+    if (wait > 0) return t.channel.slowWait(wait);
+    return slow ? t.channel.slowMode(Math.ceil(value.slowModeMs / 1000)) : undefined;
+  }
+
+  async function say(text: string): Promise<boolean> {
+    try {
+      await room.say(text);
+      return true;
+    } catch (error) {
+      tell(explain(t, f, failureOf(error)), true);
+      return false;
+    }
+  }
+
+  return (
+    <Composer
+      place={`c${room.channelId}`}
+      label={mute ? t.channel.mayNotSpeak : t.channel.say(name)}
+      sendLabel={t.channel.send}
+      maxBytes={limits.channelTextBytes}
+      disabled={mute || value.phase !== 'inside'}
+      note={note()}
+      onSend={say}
+    />
+  );
+}

@@ -1,0 +1,49 @@
+import type { Entry } from '../../state/log.ts';
+import type { Outgoing } from '../../state/outbox.ts';
+
+/** Row is one line of the history as it is shown. */
+export type Row =
+  | { key: string; kind: 'day'; timeMs: number }
+  | { key: string; kind: 'unread' }
+  | { key: string; kind: 'entry'; entry: Entry; follows: boolean }
+  | { key: string; kind: 'outgoing'; out: Outgoing; follows: boolean };
+
+/** Entries of one person within this time stand under one name. */
+const togetherMs = 5 * 60_000;
+
+/**
+ * rowsOf lays out a window of the log, and behind its end what is on the way. A message that stands in the log and is
+ * still in the outbox is shown once: as it stands.
+ */
+export function rowsOf(
+  entries: readonly Entry[],
+  outgoing: readonly Outgoing[],
+  me: bigint,
+  unreadAfter: number | undefined,
+): Row[] {
+  const rows: Row[] = [];
+  const known = new Set<string>();
+  let before: Entry | undefined;
+  for (const entry of entries) {
+    if (entry.senderId === me) known.add(entry.clientMessageId);
+    const newDay = !before || dayOf(before.timeMs) !== dayOf(entry.timeMs);
+    if (newDay) rows.push({ key: `d${dayOf(entry.timeMs)}`, kind: 'day', timeMs: entry.timeMs });
+    const unread = unreadAfter !== undefined && entry.seq > unreadAfter && (before?.seq ?? unreadAfter) <= unreadAfter;
+    if (unread) rows.push({ key: 'unread', kind: 'unread' });
+    const together =
+      before?.kind === 'text' && before.senderId === entry.senderId && entry.timeMs - before.timeMs < togetherMs;
+    rows.push({ key: `s${entry.seq}`, kind: 'entry', entry, follows: together && !newDay && !unread });
+    before = entry;
+  }
+  let mine = before?.kind === 'text' && before.senderId === me;
+  for (const out of outgoing) {
+    if (known.has(out.id)) continue;
+    rows.push({ key: `o${out.id}`, kind: 'outgoing', out, follows: mine });
+    mine = true;
+  }
+  return rows;
+}
+
+function dayOf(ms: number): number {
+  return new Date(ms).setHours(0, 0, 0, 0);
+}

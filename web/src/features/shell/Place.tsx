@@ -1,0 +1,79 @@
+import { ChevronLeft, Users } from 'lucide-react';
+import { useEffect, useState, type ReactNode } from 'react';
+
+import { IconButton } from '../../ui/Button.tsx';
+import { useTexts } from '../../ui/texts.tsx';
+import { useRoot } from '../context.tsx';
+import styles from './Place.module.css';
+
+interface PlaceProps {
+  title: string;
+  icon?: ReactNode;
+  /** A line under the title that says what kind of place this is. */
+  note?: ReactNode;
+  /** Buttons at the end of the title's line. */
+  actions?: ReactNode;
+  /** The right column; a drawer where there is no room for it. */
+  aside?: ReactNode;
+  asideLabel?: string;
+  children: ReactNode;
+}
+
+const wide = '(min-width: 1080px)';
+
+/** Place is the frame of every page: a title, the middle, and the column on the right. */
+export function Place({ title, icon, note, actions, aside, asideLabel, children }: PlaceProps) {
+  const { t } = useTexts();
+  const { router } = useRoot();
+  const [open, setOpen] = useState(() => matchMedia(wide).matches);
+  useEffect(() => {
+    document.title = `${title} · ${t.shell.product}`;
+  }, [title, t]);
+  return (
+    <div className={styles['place']} data-aside={(aside !== undefined && open) || undefined}>
+      <main id="main" tabIndex={-1} className={styles['main']} aria-label={title}>
+        <header className={styles['head']}>
+          <IconButton label={t.shell.back} className={styles['back']} onClick={() => router.go('/')}>
+            <ChevronLeft size={20} aria-hidden />
+          </IconButton>
+          {icon}
+          <div className={styles['title']}>
+            <h1>{title}</h1>
+            {note && <p>{note}</p>}
+          </div>
+          {actions}
+          {aside !== undefined && (
+            <IconButton
+              label={open ? t.shell.hidePeople : t.shell.showPeople}
+              aria-expanded={open}
+              onClick={() => setOpen(!open)}
+            >
+              <Users size={18} aria-hidden />
+            </IconButton>
+          )}
+        </header>
+        <div className={styles['body']}>{children}</div>
+      </main>
+      {aside !== undefined && open && (
+        <aside
+          className={styles['aside']}
+          aria-label={asideLabel ?? t.shell.aside}
+          onKeyDown={(event) => {
+            if (event.key === 'Escape' && !matchMedia(wide).matches) setOpen(false);
+          }}
+        >
+          {aside}
+        </aside>
+      )}
+    </div>
+  );
+}
+
+/** Page is the middle of a place that is read and filled in, not talked in. */
+export function Page({ children }: { children: ReactNode }) {
+  return (
+    <div className={styles['scroll']}>
+      <div className={styles['page']}>{children}</div>
+    </div>
+  );
+}

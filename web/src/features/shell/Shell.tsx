@@ -1,0 +1,118 @@
+import { lazy, Suspense, useEffect, useState } from 'react';
+
+import type { Route } from '../../state/route.ts';
+import { EmptyState } from '../../ui/EmptyState.tsx';
+import { useTexts } from '../../ui/texts.tsx';
+import { useToast } from '../../ui/Toast.tsx';
+import { useStore } from '../../ui/useStore.ts';
+import { ChannelPlace } from '../channel/ChannelPlace.tsx';
+import { useHome, useRoot } from '../context.tsx';
+import { GroupPlace } from '../group/GroupPlace.tsx';
+import { Link } from '../Link.tsx';
+import { ConnectionBanner } from './ConnectionBanner.tsx';
+import { Guard } from './Guard.tsx';
+import { Jump } from './Jump.tsx';
+import { Navigation } from './Navigation.tsx';
+import { Place } from './Place.tsx';
+import styles from './Shell.module.css';
+
+const SettingsPlace = lazy(() => import('../account/SettingsPlace.tsx'));
+const AdminPlace = lazy(() => import('../admin/AdminPlace.tsx'));
+const InvitationsPlace = lazy(() => import('../enrolment/InvitationsPlace.tsx'));
+const EnrolPlace = lazy(() => import('../enrolment/EnrolPlace.tsx'));
+
+/** Shell is the page of somebody who is signed in: the list on the left, and the place where they are. */
+export function Shell() {
+  const { router } = useRoot();
+  const { t } = useTexts();
+  const route = useStore(router.route);
+  const [jumping, setJumping] = useState(false);
+  useRemovals();
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
+        event.preventDefault();
+        setJumping(true);
+      }
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+  return (
+    <div className={styles['frame']}>
+      <a href="#main" className={styles['skip']} onClick={focusMain}>
+        {t.shell.skip}
+      </a>
+      <ConnectionBanner />
+      <div className={styles['columns']} data-at={route.page === 'home' ? 'list' : 'place'}>
+        <Navigation route={route} onJump={() => setJumping(true)} />
+        <div className={styles['middle']}>
+          <Guard key={guardKey(route)}>
+            <Suspense fallback={<EmptyState title={t.ui.loading} />}>
+              <RoutePlace route={route} />
+            </Suspense>
+          </Guard>
+        </div>
+      </div>
+      {jumping && <Jump onClose={() => setJumping(false)} />}
+    </div>
+  );
+}
+
+function RoutePlace({ route }: { route: Route }) {
+  const { t } = useTexts();
+  switch (route.page) {
+    case 'channel':
+      return <ChannelPlace key={String(route.id)} id={route.id} tab={route.tab} />;
+    case 'group':
+      if (route.tab === 'enrol') return <EnrolPlace key={String(route.id)} groupId={route.id} />;
+      return <GroupPlace key={String(route.id)} id={route.id} tab={route.tab} />;
+    case 'invitations':
+      return <InvitationsPlace />;
+    case 'settings':
+      return <SettingsPlace tab={route.tab} />;
+    case 'admin':
+      return <AdminPlace tab={route.tab} />;
+    case 'home':
+    case 'signup':
+      return (
+        <Place title={t.shell.welcome}>
+          <EmptyState title={t.shell.welcome}>{t.shell.welcomeHint}</EmptyState>
+        </Place>
+      );
+    case 'unknown':
+      return (
+        <Place title={t.shell.notFound}>
+          <EmptyState title={t.shell.notFound} action={<Link href="/">{t.shell.home}</Link>}>
+            {t.shell.notFoundHint}
+          </EmptyState>
+        </Place>
+      );
+  }
+}
+
+/** useRemovals leaves the place of a group that the account is no longer in, and says so. */
+function useRemovals() {
+  const home = useHome();
+  const { router } = useRoot();
+  const { t } = useTexts();
+  const tell = useToast();
+  useEffect(
+    () =>
+      home.groups.onRemoved((id, name, why) => {
+        if (why !== 'left') tell(t.shell.removedFromGroup(name));
+        const at = router.route.get();
+        if (at.page === 'group' && at.id === id) router.go('/', 'replace');
+      }),
+    [home, router, t, tell],
+  );
+}
+
+function focusMain(event: { preventDefault: () => void }) {
+  event.preventDefault();
+  document.querySelector<HTMLElement>('#main')?.focus();
+}
+
+function guardKey(route: Route): string {
+  return 'id' in route ? `${route.page}${route.id}` : route.page;
+}

@@ -1,0 +1,2 @@
+/** Language is one in which all texts are there. */
+export type Language = 'en' | 'zh';

@@ -1,0 +1,74 @@
+import './ui/tokens.css';
+
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { createClients, type Credentials } from './api/clients.ts';
+import { LiveSocket, openSocket } from './api/socket.ts';
+import { Client } from './features/Client.tsx';
+import { App } from './state/app.ts';
+import { browserKept } from './state/kept.ts';
+import { Router } from './state/route.ts';
+import { Scope } from './state/scope.ts';
+import { deviceName } from './state/session.ts';
+
+function storage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined; // forbidden by the browser's settings
+  }
+}
+
+/** takeToken takes the one-time token out of the address, so that it stays neither there nor in the history. */
+function takeToken(): string {
+  const token = decodeURIComponent(location.hash.slice(1));
+  if (token !== '') history.replaceState(null, '', location.pathname);
+  return token;
+}
+
+function main(): void {
+  const root = document.querySelector('#root');
+  if (!root) throw new Error('the page has no place for the client');
+  const scope = new Scope();
+  const visible = () => document.visibilityState === 'visible';
+  const credentials: Credentials = { token: '' };
+  const live = new LiveSocket({
+    open: openSocket,
+    token: () => credentials.token,
+    device: deviceName(navigator.userAgent),
+    visible,
+  });
+  scope.listen(document, 'visibilitychange', () => live.setVisible(visible()));
+  scope.listen(window, 'online', () => live.retryNow());
+  scope.listen(window, 'offline', () => live.retryNow());
+  const app = new App(
+    {
+      clients: createClients(credentials),
+      credentials,
+      live,
+      kept: browserKept(storage(), window),
+      visible,
+      // A page that is not seen has no frames.
+      nextFrame: (act) => (visible() ? requestAnimationFrame(act) : setTimeout(act, 250)),
+      userAgent: navigator.userAgent,
+      languages: navigator.languages,
+    },
+    scope,
+  );
+  const setupToken = takeToken();
+  const router = new Router({
+    path: () => location.pathname,
+    push: (path) => history.pushState(null, '', path),
+    replace: (path) => history.replaceState(null, '', path),
+    onMove: (listener) => addEventListener('popstate', listener),
+  });
+  void app.session.begin();
+  createRoot(root).render(
+    <StrictMode>
+      <Client root={{ app, router, setupToken }} />
+    </StrictMode>,
+  );
+}
+
+main();

@@ -1,0 +1,139 @@
+import type { Clients, Credentials } from '../api/clients.ts';
+import type { Live, LiveStatus } from '../api/live.ts';
+import { Channels } from './channels.ts';
+import { Drafts } from './drafts.ts';
+import { Groups } from './groups.ts';
+import { Invitations } from './invitations.ts';
+import type { Kept } from './kept.ts';
+import { GroupLog } from './log.ts';
+import { Outbox } from './outbox.ts';
+import { Preferences } from './preferences.ts';
+import { OpenRoom } from './room.ts';
+import { Scope } from './scope.ts';
+import { deviceName, Session } from './session.ts';
+import { Store, type Readable } from './store.ts';
+
+/** What the state needs of the world; tests put their own. */
+export interface World {
+  clients: Clients;
+  credentials: Credentials;
+  live: Live;
+  kept: Kept;
+  visible: () => boolean;
+  nextFrame: (act: () => void) => void;
+  userAgent: string;
+  /** Languages that the browser asks for, best first. */
+  languages: readonly string[];
+}
+
+const typingEveryMs = 4_000;
+
+/** Home is everything that belongs to the account that is signed in; it ends when the session does. */
+export class Home {
+  readonly clients: Clients;
+  readonly live: Live;
+  readonly channels: Channels;
+  readonly groups: Groups;
+  readonly invitations: Invitations;
+  readonly outbox: Outbox;
+  readonly drafts: Drafts;
+  readonly scope: Scope;
+  #world: World;
+  #typedMs = 0;
+
+  constructor(world: World, accountId: bigint, scope: Scope) {
+    const { clients, live, kept } = world;
+    this.#world = world;
+    this.scope = scope;
+    this.clients = clients;
+    this.live = live;
+    this.groups = new Groups(clients, live, scope);
+    this.channels = new Channels(clients, live, scope, world.visible);
+    this.invitations = new Invitations(clients, live, scope);
+    this.drafts = new Drafts(kept, accountId);
+    this.outbox = new Outbox(live, kept, accountId, scope, ({ groupId, seq }) => {
+      // What one wrote oneself is read, if all before it is.
+      const group = this.groups.get(groupId);
+      if (group && group.readSeq >= seq - 1) this.groups.markRead(groupId, seq);
+    });
+    scope.add(
+      live.onEvent((event) => {
+        if (event.case === 'groupMessage') this.outbox.seen(event.value.clientMessageId);
+      }),
+    );
+  }
+
+  /** typing hints to the others that something is being written, at most every few seconds. */
+  typing(where: { channelId?: bigint; groupId?: bigint }): void {
+    if (Date.now() - this.#typedMs < typingEveryMs) return;
+    this.#typedMs = Date.now();
+    this.live.typing(where);
+  }
+
+  /** openLog opens a group's log around a seq or at its end; ending the scope closes it. */
+  openLog(groupId: bigint, place: number | 'end', scope: Scope): GroupLog {
+    return new GroupLog(this.live, groupId, place, scope);
+  }
+
+  /** openRoom goes into a channel's room; ending the scope leaves it. */
+  openRoom(channelId: bigint, scope: Scope): OpenRoom {
+    return new OpenRoom(this.clients, this.live, channelId, scope, this.#world.nextFrame);
+  }
+}
+
+/** App is the whole state of the client. */
+export class App {
+  readonly preferences: Preferences;
+  readonly session: Session;
+  #live: Live;
+  #world: World;
+  #home = new Store<Home | undefined>(undefined);
+  #homeScope: Scope | undefined;
+  #connection: Store<LiveStatus>;
+
+  constructor(world: World, scope: Scope) {
+    this.#world = world;
+    this.#live = world.live;
+    this.preferences = new Preferences(world.kept, world.languages);
+    this.session = new Session(world.clients, world.credentials, deviceName(world.userAgent));
+    this.#connection = new Store(world.live.status());
+    scope.add(world.live.onStatus((status) => this.#moved(status)));
+    scope.add(this.session.value.subscribe(() => this.#settle()));
+    scope.add(() => this.#leave());
+  }
+
+  /** home is the account's state while somebody is signed in. */
+  get home(): Readable<Home | undefined> {
+    return this.#home;
+  }
+
+  /** connection is where the live socket is. */
+  get connection(): Readable<LiveStatus> {
+    return this.#connection;
+  }
+
+  retryNow(): void {
+    this.#live.retryNow();
+  }
+
+  #moved(status: LiveStatus): void {
+    this.#connection.set(status);
+    if (status.phase === 'ended') this.session.ended(status.reason || 'session_ended');
+  }
+
+  #settle(): void {
+    const session = this.session.value.get();
+    if (session.phase === 'in' && !this.#homeScope) {
+      this.#homeScope = new Scope();
+      this.#home.set(new Home(this.#world, session.me.id, this.#homeScope));
+      this.#live.start();
+    } else if (session.phase !== 'in') this.#leave();
+  }
+
+  #leave(): void {
+    this.#home.set(undefined);
+    this.#homeScope?.end();
+    this.#homeScope = undefined;
+    this.#live.stop();
+  }
+}

@@ -1,0 +1,122 @@
+import { useVirtualizer } from '@tanstack/react-virtual';
+import { useEffect, useImperativeHandle, useLayoutEffect, useRef, type ReactNode, type Ref } from 'react';
+
+import styles from './VirtualList.module.css';
+
+export interface VirtualListHandle {
+  scrollToIndex: (index: number, align?: 'start' | 'center' | 'end') => void;
+  scrollToEnd: () => void;
+}
+
+interface VirtualListProps<T> {
+  items: readonly T[];
+  /** Lasting and unique: the view holds on to it when items come before or are dropped. */
+  keyOf: (item: T) => string | number;
+  /** A guess of a row's height in px, until it is measured. */
+  estimate: number;
+  render: (item: T, index: number) => ReactNode;
+  /** Readers hear the list's name, and new rows when it is a log. */
+  label: string;
+  role?: 'log' | 'list';
+  /** end: begins at the end and follows what is added there, as talk does. */
+  from?: 'start' | 'end';
+  /** Where to begin instead: an index. */
+  initialIndex?: number | undefined;
+  /** The first or the last rows come into view: time to bring more. */
+  onNearStart?: (() => void) | undefined;
+  onNearEnd?: (() => void) | undefined;
+  onAtEndChange?: (atEnd: boolean) => void;
+  /** The last row that can be seen whole. */
+  onSeen?: (item: T) => void;
+  ref?: Ref<VirtualListHandle>;
+}
+
+const near = 8;
+
+/** VirtualList renders the rows that can be seen of a list of any length, whose rows have any height. */
+export function VirtualList<T>(props: VirtualListProps<T>) {
+  const { items, keyOf, estimate, render, label, role = 'list', from = 'start', initialIndex } = props;
+  const { onNearStart, onNearEnd, onAtEndChange, onSeen, ref } = props;
+  const scroller = useRef<HTMLDivElement>(null);
+  const began = useRef(false);
+  const virtual = useVirtualizer({
+    count: items.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => estimate,
+    getItemKey: (index) => {
+      const item = items[index];
+      return item === undefined ? index : keyOf(item);
+    },
+    anchorTo: from === 'end' ? 'end' : 'start',
+    followOnAppend: from === 'end',
+    scrollEndThreshold: 40,
+    overscan: 6,
+  });
+
+  useImperativeHandle(ref, () => ({
+    scrollToIndex: (index, align = 'center') => virtual.scrollToIndex(index, { align }),
+    scrollToEnd: () => virtual.scrollToEnd(),
+  }));
+
+  useLayoutEffect(() => {
+    if (began.current || items.length === 0) return;
+    began.current = true;
+    if (initialIndex !== undefined) virtual.scrollToIndex(initialIndex, { align: 'center' });
+    else if (from === 'end') virtual.scrollToEnd();
+  }, [items.length, initialIndex, from, virtual]);
+
+  const rows = virtual.getVirtualItems();
+  const first = rows[0]?.index ?? 0;
+  const last = rows.at(-1)?.index ?? -1;
+  const atEnd = items.length === 0 || virtual.isAtEnd(40);
+  const offset = virtual.scrollOffset ?? 0;
+  const height = virtual.scrollRect?.height ?? 0;
+  const seen = rows.findLast((row) => row.end <= offset + height + 4)?.index;
+  const seenItem = seen === undefined ? undefined : items[seen];
+
+  useEffect(() => {
+    if (began.current && first < near) onNearStart?.();
+  }, [first, items.length, onNearStart]);
+  useEffect(() => {
+    if (began.current && last >= items.length - near) onNearEnd?.();
+  }, [last, items.length, onNearEnd]);
+  useEffect(() => onAtEndChange?.(atEnd), [atEnd, onAtEndChange]);
+  useEffect(() => {
+    if (began.current && seenItem !== undefined) onSeen?.(seenItem);
+  }, [seenItem, onSeen]);
+
+  return (
+    // A region that scrolls has to be reachable by keyboard.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div
+      ref={scroller}
+      className={styles['scroller']}
+      tabIndex={0}
+      role={role === 'log' ? 'log' : 'group'}
+      aria-label={label}
+    >
+      <div
+        role={role === 'list' ? 'list' : undefined}
+        className={styles['rows']}
+        style={{ height: virtual.getTotalSize() }}
+      >
+        {rows.map((row) => {
+          const item = items[row.index];
+          if (item === undefined) return null;
+          return (
+            <div
+              key={row.key}
+              ref={virtual.measureElement}
+              data-index={row.index}
+              role={role === 'list' ? 'listitem' : undefined}
+              className={styles['row']}
+              style={{ transform: `translateY(${row.start}px)` }}
+            >
+              {render(item, row.index)}
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
