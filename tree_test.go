@@ -95,6 +95,7 @@ var layers = map[string]layer{
 	"cmd/muster-bench":              {imports: everything},
 	"cmd/muster-load":               {imports: everything},
 	"internal/bench/...":            {imports: everything, tests: everything},
+	"internal/load/...":             {imports: everything, tests: everything},
 	"internal/fault/...":            {imports: everything, tests: everything},
 	"internal/pgtest":               {},
 	"internal/pgtest/with-postgres": {imports: []string{"internal/pgtest"}},

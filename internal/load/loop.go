@@ -1,0 +1,109 @@
+//go:build linux
+
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"muster/internal/load/crowd"
+)
+
+// loop sends messages and notes when each of them has reached the last client.
+type loop struct {
+	*rig
+	sp    *speaker
+	run   uint16
+	until time.Time
+	last  *hdrhistogram.Histogram
+	sent  []int64 // when each was sent, or was due
+	left  int     // under way
+}
+
+// send sends with so many under way, or in an open loop at a rate, and waits for
+// the last.
+func (l *loop) send(ctx context.Context, underWay int, rate float64) error {
+	if rate > 0 {
+		return l.open(ctx, rate)
+	}
+	for range underWay {
+		if err := l.speak(crowd.Now()); err != nil {
+			return err
+		}
+	}
+	for l.left > 0 {
+		if err := l.await(ctx, l.set.Patience); err != nil {
+			return err
+		}
+		if time.Now().Before(l.until) {
+			if err := l.speak(crowd.Now()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *loop) speak(due int64) error {
+	seq := uint32(len(l.sent)) //nolint:gosec // a count
+	l.sent = append(l.sent, due)
+	l.left++
+	return l.sp.speak(l.run, seq, due)
+}
+
+// errNothing says that nothing came in time.
+var errNothing = errors.New("nothing came")
+
+// await waits for one message to be everywhere.
+func (l *loop) await(ctx context.Context, patience time.Duration) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		select {
+		case d, ok := <-l.crew.dones:
+			if !ok {
+				return errors.New("a worker has ended")
+			}
+			if at, everywhere := l.crew.done(d); everywhere {
+				crowd.Record(l.last, time.Duration(at-l.sent[d.Seq]))
+				l.left--
+				return nil
+			}
+		case <-late.C:
+			return fmt.Errorf("%w: %d messages are not everywhere after %v", errNothing, l.left, patience)
+		case <-l.sp.over:
+			return fmt.Errorf("the speaker: %w", l.sp.err())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// open sends at a rate whatever becomes of the messages.
+func (l *loop) open(ctx context.Context, rate float64) error {
+	begun := crowd.Now()
+	for time.Now().Before(l.until) {
+		for due := begun + int64(float64(len(l.sent))/rate*1e9); due <= crowd.Now(); due = begun + int64(float64(len(l.sent))/rate*1e9) {
+			if err := l.speak(due); err != nil {
+				return err
+			}
+		}
+		next := time.Duration(begun + int64(float64(len(l.sent))/rate*1e9) - crowd.Now())
+		if err := l.await(ctx, max(next, 0)); err != nil && !errors.Is(err, errNothing) {
+			return err
+		}
+	}
+	for l.left > 0 {
+		if err := l.await(ctx, l.set.Patience); err != nil {
+			if errors.Is(err, errNothing) {
+				return nil // what is missing is counted as lost
+			}
+			return err
+		}
+	}
+	return nil
+}
