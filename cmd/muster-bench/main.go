@@ -113,11 +113,12 @@ type backCmd struct {
 	Members int  `help:"Members who come back at once." default:"1000"`
 	Missed  int  `help:"Messages that each missed." default:"100"`
 	Dial    bool `help:"Count the handshakes too." default:"true" negatable:""`
+	JSON    bool `help:"Take the JSON subprotocol instead of protobuf."`
 }
 
 // Run measures.
 func (b *backCmd) Run(ctx context.Context, c *cli) error {
-	f, err := bench.Back(ctx, c.place(), b.Members, b.Missed, c.Runs, b.Dial)
+	f, err := bench.Back(ctx, c.place(), b.Members, b.Missed, c.Runs, b.Dial, b.JSON)
 	show(f)
 	return err
 }

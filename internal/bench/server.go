@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -327,6 +328,7 @@ type BackFigures struct {
 	MS         []float64 `json:"ms"`
 	MedianMS   float64   `json:"median_ms"`
 	Dialled    bool      `json:"handshakes_included"`
+	JSON       bool      `json:"in_json"`
 	RoundTrips int       `json:"sync_round_trips"`
 	// ServerCPU is the server's processor time of each run, in seconds. A
 	// refused connection would be an error of the whole measurement.
@@ -334,13 +336,16 @@ type BackFigures struct {
 }
 
 // Back measures members who missed messages of one group and return at once.
-func Back(ctx context.Context, p Place, members, missed, runs int, dialWithin bool) (f BackFigures, err error) {
+func Back(ctx context.Context, p Place, members, missed, runs int, dialWithin, inJSON bool) (f BackFigures, err error) {
+	// The members' side shares the processors with the server. Its garbage is
+	// not what is measured.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	s, err := startServer(ctx, p)
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	f = BackFigures{Name: "return over sockets", Machine: ThisMachine(), Members: members, Missed: missed, Dialled: dialWithin}
+	f = BackFigures{Name: "return over sockets", Machine: ThisMachine(), Members: members, Missed: missed, Dialled: dialWithin, JSON: inJSON}
 	tokens, g, err := s.crowd(ctx, "b", members)
 	if err != nil {
 		return f, err
@@ -350,7 +355,7 @@ func Back(ctx context.Context, p Place, members, missed, runs int, dialWithin bo
 	}
 	for range runs {
 		before := s.cpu()
-		ms, trips, err := s.comeBackAll(ctx, tokens, g, missed, dialWithin)
+		ms, trips, err := s.comeBackAll(ctx, tokens, g, missed, dialWithin, inJSON)
 		if err != nil {
 			return f, err
 		}
@@ -389,10 +394,10 @@ func (s *server) say(ctx context.Context, g int64, n int) error {
 
 // comeBackAll brings everybody back. The group's position is that before the
 // missed messages, as a device would have it.
-func (s *server) comeBackAll(ctx context.Context, tokens []string, g int64, missed int, dialWithin bool) (ms float64, trips int, err error) {
+func (s *server) comeBackAll(ctx context.Context, tokens []string, g int64, missed int, dialWithin, inJSON bool) (ms float64, trips int, err error) {
 	lives := make([]*client.Live, len(tokens))
 	dial := func(i int) (err error) {
-		lives[i], err = client.Dial(ctx, client.Options{URL: s.url, Token: tokens[i]})
+		lives[i], err = client.Dial(ctx, client.Options{URL: s.url, Token: tokens[i], JSON: inJSON})
 		return err
 	}
 	if !dialWithin {

@@ -223,7 +223,7 @@ func (l Ledger) Room(ctx context.Context, id muster.GroupID, requester muster.Ac
 
 // Get implements enrol.Ledger.
 func (l Ledger) Get(ctx context.Context, id muster.EnrolmentID) (e enrol.Enrolment, err error) {
-	err = l.read(ctx, func(c conn) error { e, err = getJob(c, id, ""); return err })
+	err = l.look(ctx, func(c conn) error { e, err = getJob(c, id, ""); return err })
 	return e, err
 }
 
@@ -232,7 +232,7 @@ func (l Ledger) List(ctx context.Context, id muster.GroupID, before muster.Enrol
 	if before == 0 {
 		before = 1<<63 - 1
 	}
-	err = l.read(ctx, func(c conn) error {
+	err = l.look(ctx, func(c conn) error {
 		return c.query("SELECT "+jobColumns+" FROM enrolment WHERE group_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
 			[]any{id, before, limit}, func(r row) error { jobs = append(jobs, scanJob(r)); return nil })
 	})
@@ -246,7 +246,7 @@ func (l Ledger) Claim(ctx context.Context, owner string, now, until time.Time) (
 	const work = " FROM enrolment WHERE state IN (1, 5) AND (lease_until_ms < $1 OR lease_until_ms > $2) ORDER BY lease_until_ms LIMIT 1"
 	present, absurd := muster.Millis(now), muster.Millis(until.Add(until.Sub(now)))
 	var waiting int64
-	if err := l.read(ctx, func(c conn) error { waiting, err = oneInt(c, "SELECT id"+work, present, absurd); return err }); err != nil || waiting == 0 {
+	if err := l.look(ctx, func(c conn) error { waiting, err = oneInt(c, "SELECT id"+work, present, absurd); return err }); err != nil || waiting == 0 {
 		return e, false, err
 	}
 	err = l.write(ctx, func(c conn) error {

@@ -225,34 +225,29 @@ func (s Groups) ListMine(ctx context.Context, account muster.AccountID, after mu
 	return page, nil
 }
 
+// mineQuery finds rows of an account, in order, as a plain member's, and of at
+// least the same groups those in which it is more.
+const mineQuery = `SELECT * FROM (SELECT group_id, read_seq, 1 AS role FROM account_group
+		WHERE account_id = $1 AND group_id > $2 ORDER BY group_id LIMIT $3) plain
+	UNION ALL SELECT * FROM (SELECT group_id, 0 AS read_seq, role FROM group_member
+		WHERE account_id = $1 AND role > 1 AND group_id > $2 ORDER BY group_id LIMIT $3) staff`
+
 // listMine reads limit of the account's own rows, which lie side by side, and
 // few of which are of groups in which it is more than a member. last is where to
 // go on; 0: there are no more rows.
 func (s Groups) listMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (page []group.Mine, last muster.GroupID, err error) {
 	page, ids := make([]group.Mine, 0, min(limit, 64)), make([]muster.GroupID, 0, min(limit, 64))
-	// Two statements, each of which sees the present by itself: a role that
-	// changes in between is the new one.
+	var staff []group.Mine
 	err = s.look(ctx, func(c conn) error {
-		if err := c.query("SELECT group_id, read_seq FROM account_group WHERE account_id = $1 AND group_id > $2 ORDER BY group_id LIMIT $3",
-			[]any{account, after, limit}, func(r row) error {
-				id := muster.GroupID(r.Int(0))
-				page = append(page, group.Mine{Role: muster.RoleMember, Read: muster.Seq(r.Int(1))})
-				ids = append(ids, id)
+		return c.query(mineQuery, []any{account, after, limit}, func(r row) error {
+			m := group.Mine{Group: group.Group{ID: muster.GroupID(r.Int(0))}, Read: muster.Seq(r.Int(1)), Role: muster.Role(r.Int(2))} //nolint:gosec // a role
+			if m.Role > muster.RoleMember {
+				staff = append(staff, m)
 				return nil
-			}); err != nil || len(page) == 0 {
-			return err
-		}
-		at := 0
-		return c.query("SELECT group_id, role FROM group_member WHERE account_id = $1 AND role > 1 AND group_id > $2 AND group_id <= $3 ORDER BY group_id",
-			[]any{account, after, ids[len(ids)-1]}, func(r row) error {
-				for at < len(ids) && ids[at] < muster.GroupID(r.Int(0)) {
-					at++
-				}
-				if at < len(ids) && ids[at] == muster.GroupID(r.Int(0)) {
-					page[at].Role = muster.Role(r.Int(1)) //nolint:gosec // a role
-				}
-				return nil
-			})
+			}
+			page, ids = append(page, m), append(ids, m.Group.ID)
+			return nil
+		})
 	})
 	if err != nil || len(ids) == 0 {
 		return nil, 0, err
@@ -266,6 +261,11 @@ func (s Groups) listMine(ctx context.Context, account muster.AccountID, after mu
 	}
 	for i := range page {
 		page[i].Group = groups[i]
+	}
+	for _, m := range staff {
+		if i, found := slices.BinarySearch(ids, m.Group.ID); found {
+			page[i].Role = m.Role
+		}
 	}
 	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.ID == 0 }), last, nil // dissolved
 }

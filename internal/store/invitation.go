@@ -31,7 +31,7 @@ func scanInvitation(r row) enrol.Invitation {
 
 // Invitations implements enrol.Ledger.
 func (l Ledger) Invitations(ctx context.Context, account muster.AccountID, after muster.InvitationID, limit int) (list []enrol.Invitation, err error) {
-	err = l.read(ctx, func(c conn) error {
+	err = l.look(ctx, func(c conn) error {
 		return c.query(invitationColumns+openInvitations+" AND i.invitation_id > $3 ORDER BY i.invitation_id LIMIT $4",
 			[]any{account, l.now(), after, limit}, func(r row) error { list = append(list, scanInvitation(r)); return nil })
 	})
@@ -40,7 +40,7 @@ func (l Ledger) Invitations(ctx context.Context, account muster.AccountID, after
 
 // Invitation implements enrol.Ledger.
 func (l Ledger) Invitation(ctx context.Context, account muster.AccountID, id muster.InvitationID) (in enrol.Invitation, err error) {
-	err = l.read(ctx, func(c conn) error {
+	err = l.look(ctx, func(c conn) error {
 		found, err := one(c, invitationColumns+openInvitations+" AND i.invitation_id = $3", []any{account, l.now(), id}, func(r row) { in = scanInvitation(r) })
 		if err == nil && !found {
 			err = muster.NotFound("invitation")
@@ -52,7 +52,7 @@ func (l Ledger) Invitation(ctx context.Context, account muster.AccountID, id mus
 
 // CountInvitations implements enrol.Ledger.
 func (l Ledger) CountInvitations(ctx context.Context, account muster.AccountID) (n int64, err error) {
-	err = l.read(ctx, func(c conn) error {
+	err = l.look(ctx, func(c conn) error {
 		n, err = oneInt(c, "SELECT count(*)"+openInvitations, account, l.now())
 		return err
 	})
@@ -61,7 +61,7 @@ func (l Ledger) CountInvitations(ctx context.Context, account muster.AccountID) 
 
 // InvitedTo implements enrol.Ledger.
 func (l Ledger) InvitedTo(ctx context.Context, account muster.AccountID, id muster.InvitationID) (g muster.GroupID, err error) {
-	err = l.read(ctx, func(c conn) error {
+	err = l.look(ctx, func(c conn) error {
 		v, err := oneInt(c, "SELECT group_id FROM invitation WHERE account_id = $1 AND invitation_id = $2", account, id)
 		if err == nil && v == 0 {
 			err = muster.NotFound("invitation")
