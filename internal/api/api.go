@@ -93,6 +93,9 @@ type Stored struct{ Accounts, Channels, Groups int64 }
 type Live struct {
 	Connections, Online                       int64
 	MessagesSent, ChannelMessages, Deliveries int64
+	// Skipped are channel messages that slow clients missed; Admitted and Refused
+	// are handshakes that were let in and turned away.
+	Skipped, Admitted, Refused int64
 	SendWait                                  time.Duration
 }
 

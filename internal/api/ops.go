@@ -69,6 +69,9 @@ var liveMetrics = []struct {
 	{liveDesc("group_messages_total", "Messages sent to groups."), prometheus.CounterValue, func(l Live) float64 { return float64(l.MessagesSent) }},
 	{liveDesc("channel_messages_total", "Messages said in channels."), prometheus.CounterValue, func(l Live) float64 { return float64(l.ChannelMessages) }},
 	{liveDesc("deliveries_total", "Messages handed to a socket."), prometheus.CounterValue, func(l Live) float64 { return float64(l.Deliveries) }},
+	{liveDesc("skipped_total", "Messages that were not handed to a socket because its client was too slow."), prometheus.CounterValue, func(l Live) float64 { return float64(l.Skipped) }},
+	{liveDesc("handshakes_admitted_total", "Live sockets that were let in."), prometheus.CounterValue, func(l Live) float64 { return float64(l.Admitted) }},
+	{liveDesc("handshakes_refused_total", "Live sockets that were asked to come later, because too many came at once."), prometheus.CounterValue, func(l Live) float64 { return float64(l.Refused) }},
 	{liveDesc("send_wait_seconds", "How long senders wait lately for the log (99th percentile)."), prometheus.GaugeValue, func(l Live) float64 { return l.SendWait.Seconds() }},
 }
 

@@ -176,7 +176,7 @@ func newGateway(cfg config.Config, b bus.Bus, opt Options) *gateway.Gateway {
 		Bus: gatewayBus{b}, Shared: cfg.Bus.Kind == config.BusNATS, Clock: opt.Clock, Log: opt.Log, Origins: origins,
 		MaxFrame: int(cfg.Live.MaxFrame), MessagesPerSecond: float64(cfg.Live.MessagesPerSecond), Burst: cfg.Live.Burst,
 		HelloTimeout: cfg.Live.HelloTimeout, IdlePing: cfg.Live.IdlePing, WriteQueue: int(cfg.Live.WriteQueue),
-		HandshakesPerSecond: cfg.Live.HandshakesPerSecond, MaxGroupText: int(cfg.Groups.MaxText), MaxChannelText: cfg.Channels.MaxText,
+		HandshakesPerSecond: cfg.Live.HandshakesPerSecond, HandshakeBurst: cfg.Live.HandshakeBurst, MaxGroupText: int(cfg.Groups.MaxText), MaxChannelText: cfg.Channels.MaxText,
 	})
 }
 
@@ -346,6 +346,7 @@ func (st statistics) Live() api.Live {
 	g := st.s.gateway.Stats()
 	return api.Live{
 		Connections: int64(g.Connections), Online: int64(g.People), MessagesSent: int64(g.Sent), ChannelMessages: int64(g.Said), //nolint:gosec // counters
+		Skipped: int64(g.Engine.Missed), Admitted: int64(g.Admitted), Refused: int64(g.Refused), //nolint:gosec // counters
 		Deliveries: int64(g.Engine.Delivered), SendWait: st.s.Store.Log().SendWait(), //nolint:gosec // a counter
 	}
 }

@@ -91,7 +91,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		if ready {
 			pause = firstPause
 		}
-		wait := max(after, pause/2+rand.N(pause/2+1)) //nolint:gosec // jitter
+		wait := max(spread(after), pause/2+rand.N(pause/2+1)) //nolint:gosec // jitter
 		pause = min(2*pause, lastPause)
 		timer := time.NewTimer(wait)
 		select {
@@ -102,6 +102,15 @@ func (f *Follower) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// spread adds some chance to what the server advises: it may have advised the
+// same to many, and headers count in whole seconds.
+func spread(after time.Duration) time.Duration {
+	if after <= 0 {
+		return 0
+	}
+	return after + rand.N(after/4+time.Second/2) //nolint:gosec // jitter
 }
 
 // retry reads the server's advice.

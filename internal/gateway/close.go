@@ -31,6 +31,7 @@ var (
 	closeTrouble   = ending{4103, "server_trouble", 2 * time.Second}
 	closeTooMany   = ending{4104, "too_many_connections", 30 * time.Second}
 	closeHelloLate = ending{4105, "hello_timeout", time.Second}
+	closeBusy      = ending{4106, "busy", 2 * time.Second}
 
 	closeNoSession    = ending{code: 4200, reason: "no_session"}
 	closeSessionEnded = ending{code: 4201, reason: "session_ended"}
@@ -40,7 +41,7 @@ var (
 
 // endings lists the table.
 var endings = []ending{
-	closeReset, closeRestart, closeTooSlow, closeTooFast, closeTrouble, closeTooMany, closeHelloLate,
+	closeReset, closeRestart, closeTooSlow, closeTooFast, closeTrouble, closeTooMany, closeHelloLate, closeBusy,
 	closeNoSession, closeSessionEnded, closeBadFrames, closeHelloFirst,
 }
 

@@ -9,10 +9,12 @@ import (
 // directory is who is connected here: sessions of accounts, by account, by
 // session id and by connection.
 type directory struct {
-	mu       sync.RWMutex
-	clients  map[uint64]*session
-	accounts map[muster.AccountID][]*session
-	sessions map[muster.SessionID][]*session
+	mu      sync.RWMutex
+	clients map[uint64]*session
+	// accounts and sessions have the first connection of each; the others hang
+	// on it (nextOfAccount, nextOfSession). Almost always there is only one.
+	accounts map[muster.AccountID]*session
+	sessions map[muster.SessionID]*session
 	// ended and endedBefore are sessions that ended lately. One that ends while
 	// its hello is under way is found here.
 	ended, endedBefore map[muster.SessionID]struct{}
@@ -20,8 +22,8 @@ type directory struct {
 
 func (d *directory) init() {
 	d.clients = make(map[uint64]*session)
-	d.accounts = make(map[muster.AccountID][]*session)
-	d.sessions = make(map[muster.SessionID][]*session)
+	d.accounts = make(map[muster.AccountID]*session)
+	d.sessions = make(map[muster.SessionID]*session)
 	d.ended = make(map[muster.SessionID]struct{})
 	d.endedBefore = make(map[muster.SessionID]struct{})
 }
@@ -36,12 +38,16 @@ func (d *directory) add(s *session, perAccount int) (ending, bool) {
 	if now || before {
 		return closeSessionEnded, false
 	}
-	if len(d.accounts[s.account]) >= perAccount {
+	devices := 0
+	for other := d.accounts[s.account]; other != nil; other = other.nextOfAccount {
+		devices++
+	}
+	if devices >= perAccount {
 		return closeTooMany, false
 	}
 	d.clients[s.conn.ID()] = s
-	d.accounts[s.account] = append(d.accounts[s.account], s)
-	d.sessions[s.id] = append(d.sessions[s.id], s)
+	s.nextOfAccount, d.accounts[s.account] = d.accounts[s.account], s
+	s.nextOfSession, d.sessions[s.id] = d.sessions[s.id], s
 	return ending{}, true
 }
 
@@ -53,26 +59,27 @@ func (d *directory) remove(s *session) bool {
 		return false
 	}
 	delete(d.clients, s.conn.ID())
-	cutFrom(d.accounts, s.account, s)
-	cutFrom(d.sessions, s.id, s)
+	cutFrom(d.accounts, s.account, s, func(s *session) **session { return &s.nextOfAccount })
+	cutFrom(d.sessions, s.id, s, func(s *session) **session { return &s.nextOfSession })
 	return true
 }
 
-// cutFrom removes s from the list under a key. Lists are replaced, not changed:
-// somebody may be walking over one.
-func cutFrom[K comparable](m map[K][]*session, key K, s *session) {
-	list := m[key]
-	if len(list) <= 1 {
-		delete(m, key)
-		return
-	}
-	rest := make([]*session, 0, len(list)-1)
-	for _, other := range list {
-		if other != s {
-			rest = append(rest, other)
+// cutFrom takes s out of the chain under a key.
+func cutFrom[K comparable](m map[K]*session, key K, s *session, next func(*session) **session) {
+	first := m[key]
+	if first != s {
+		for at := first; at != nil; at = *next(at) {
+			if *next(at) == s {
+				*next(at) = *next(s)
+				break
+			}
 		}
+	} else if first = *next(s); first == nil {
+		delete(m, key)
+	} else {
+		m[key] = first
 	}
-	m[key] = rest
+	*next(s) = nil
 }
 
 // client finds a connection's session; nil: it is not there.
@@ -82,11 +89,21 @@ func (d *directory) client(id uint64) *session {
 	return d.clients[id]
 }
 
-// of lists an account's sessions. The list must not be changed.
-func (d *directory) of(account muster.AccountID) []*session {
+// of lists an account's sessions.
+func (d *directory) of(account muster.AccountID) (list []*session) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.accounts[account]
+	for s := d.accounts[account]; s != nil; s = s.nextOfAccount {
+		list = append(list, s)
+	}
+	return list
+}
+
+// has says whether an account has a session here.
+func (d *directory) has(account muster.AccountID) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.accounts[account] != nil
 }
 
 // online keeps those of the accounts that have a session here.
@@ -98,7 +115,7 @@ func (d *directory) online(accounts []muster.AccountID) []muster.AccountID {
 	}
 	var here []muster.AccountID
 	for _, a := range accounts {
-		if len(d.accounts[a]) > 0 {
+		if d.accounts[a] != nil {
 			here = append(here, a)
 		}
 	}
@@ -115,7 +132,9 @@ func (d *directory) end(ids []muster.SessionID) []*session {
 	defer d.mu.Unlock()
 	var here []*session
 	for _, id := range ids {
-		here = append(here, d.sessions[id]...)
+		for s := d.sessions[id]; s != nil; s = s.nextOfSession {
+			here = append(here, s)
+		}
 		if len(d.ended) >= maxEnded {
 			d.ended, d.endedBefore = make(map[muster.SessionID]struct{}), d.ended
 		}

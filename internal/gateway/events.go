@@ -194,7 +194,7 @@ func (e *Events) ChannelChanged(_ context.Context, ch channel.Change) {
 
 // toAccount sends a frame to every connection of an account, on all nodes.
 func (g *Gateway) toAccount(account muster.AccountID, f *musterv1.ServerFrame) {
-	if !g.opt.Shared && len(g.dir.of(account)) == 0 {
+	if !g.opt.Shared && !g.dir.has(account) {
 		return
 	}
 	g.spread(notice{Kind: noticeFrame, Accounts: []muster.AccountID{account}, Frame: wire.AppendFrame(nil, f)})

@@ -24,7 +24,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"muster"
 	"muster/internal/gateway/engine"
@@ -39,8 +38,10 @@ type Options struct {
 	Shared bool
 	Clock  muster.Clock
 	Log    *slog.Logger
-	// Engine moves the frames; nil: engine.NewThreads with the options below.
-	Engine engine.Engine
+	// Engine moves the frames; nil: one of EngineKind ("": engine.KindAuto) with
+	// the options below.
+	Engine     engine.Engine
+	EngineKind engine.Kind
 
 	// Origins are those of web pages that may connect, beside the server's own
 	// ("https://chat.example.org").
@@ -56,8 +57,12 @@ type Options struct {
 	IdlePing time.Duration
 	// WriteQueue bounds the pushes that wait for one slow client; 256 KiB.
 	WriteQueue int
-	// HandshakesPerSecond bounds new connections; 0: no bound.
-	HandshakesPerSecond int
+	// HandshakesPerSecond bounds new connections, HandshakeBurst those that may
+	// come at once after a while without any; 0: no bound, and as many as in a
+	// second.
+	HandshakesPerSecond, HandshakeBurst int
+	// MaxHellos bounds the connections whose hello is being looked at; 1,024.
+	MaxHellos int
 	// InFlight bounds the frames of one connection that are being worked on;
 	// then no more are read. 64.
 	InFlight int
@@ -80,12 +85,18 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.WriteQueue, 256<<10)
 	setDefault(&o.InFlight, 64)
 	setDefault(&o.PerAccount, 100)
+	setDefault(&o.MaxHellos, 1024)
+	setDefault(&o.HandshakeBurst, o.HandshakesPerSecond)
 	setDefault(&o.MaxGroupText, 16<<10)
 	setDefault(&o.MaxChannelText, 4096)
 	setDefault(&o.SweepEvery, 500*time.Millisecond)
 	setDefault(&o.StopGrace, 3*time.Second)
 	if o.Engine == nil {
-		o.Engine = engine.NewThreads(engine.Options{
+		kind := o.EngineKind
+		if kind == "" {
+			kind = engine.KindAuto
+		}
+		o.Engine = engine.New(kind, engine.Options{
 			JSON: wire.FramesJSON, MaxMessage: o.MaxFrame, Queue: o.WriteQueue, Idle: o.IdlePing,
 		})
 	}
@@ -107,10 +118,14 @@ type Gateway struct {
 	events *Events
 	// node tells this process's publications on the bus from others'.
 	node uint64
+	made time.Time
 
-	handshakes *rate.Limiter // nil: no bound
-	origins    map[string]bool
-	stopping   atomic.Bool
+	// handshakes lets connections in; farewells bounds those that are taken in
+	// only to be told to come later.
+	handshakes, farewells *admission
+	hellos                atomic.Int64 // under way
+	origins               map[string]bool
+	stopping              atomic.Bool
 
 	dir      directory
 	groups   groupTable
@@ -140,12 +155,12 @@ const maxSyncs = 16
 // used at once.
 func New(opt Options) *Gateway {
 	g := &Gateway{opt: opt.withDefaults(), node: rand.Uint64(), syncs: make(chan struct{}, maxSyncs)}
-	g.engine = g.opt.Engine
+	g.engine, g.made = g.opt.Engine, g.opt.Clock.Now()
 	g.events = &Events{g}
 	g.life, g.end = context.WithCancel(context.Background())
-	if n := g.opt.HandshakesPerSecond; n > 0 {
-		g.handshakes = rate.NewLimiter(rate.Limit(n), n)
-	}
+	late := func() time.Duration { return g.engine.Stats().Round }
+	g.handshakes = newAdmission(g.opt.HandshakesPerSecond, g.opt.HandshakeBurst, late)
+	g.farewells = newAdmission(g.opt.HandshakesPerSecond, g.opt.HandshakeBurst, late)
 	g.origins = make(map[string]bool, len(opt.Origins))
 	for _, o := range opt.Origins {
 		g.origins[canonicalOrigin(o)] = true
@@ -166,6 +181,9 @@ func New(opt Options) *Gateway {
 // the services are told of the gateway first, because it is their Events.
 func (g *Gateway) Use(svc Services) { g.svc = svc }
 
+// millis is the time since the gateway was made, in milliseconds and at least 1.
+func (g *Gateway) millis() int64 { return g.opt.Clock.Now().Sub(g.made).Milliseconds() + 1 }
+
 // Events is what tells the gateway what happened.
 func (g *Gateway) Events() *Events { return g.events }
 
@@ -177,6 +195,9 @@ type Stats struct {
 	People int
 	// Sent and Said are group and channel messages taken from clients here.
 	Sent, Said uint64
+	// Admitted and Refused are handshakes that were let in, and connections that
+	// were asked to come later because too many came at once.
+	Admitted, Refused uint64
 	// Engine is what the engine counts.
 	Engine engine.Stats
 }
@@ -184,7 +205,10 @@ type Stats struct {
 // Stats tells figures.
 func (g *Gateway) Stats() Stats {
 	conns, people := g.dir.count()
-	return Stats{Connections: conns, People: people, Sent: g.sent.Load(), Said: g.said.Load(), Engine: g.engine.Stats()}
+	return Stats{
+		Connections: conns, People: people, Sent: g.sent.Load(), Said: g.said.Load(),
+		Admitted: g.handshakes.admitted.Load(), Refused: g.handshakes.refused.Load(), Engine: g.engine.Stats(),
+	}
 }
 
 // Run serves until ctx ends. Then it stops in two steps: it takes no more

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -33,8 +34,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			wire.SubprotocolProto+" (binary) or "+wire.SubprotocolJSON+" (text): name one in Sec-WebSocket-Protocol")
 		return
 	}
-	if g.handshakes != nil && !g.handshakes.Allow() {
-		refuse(w, http.StatusServiceUnavailable, time.Second, "too many connections at once: try again in a moment")
+	after, admitted := g.handshakes.enter(g.opt.Clock.Now())
+	if !admitted && !g.farewell(r) {
+		refuse(w, http.StatusServiceUnavailable, after, tooMany)
 		return
 	}
 	upgrader := ws.HTTPUpgrader{
@@ -57,6 +59,18 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = nc.Close()
 		return
 	}
+	if !admitted {
+		g.turnAway(nc, enc, after)
+		return
+	}
+	g.take(nc, early, enc, r)
+}
+
+// tooMany is what is told to who has to come later.
+const tooMany = "too many connections at once: try again when Retry-After says"
+
+// take gives an upgraded socket to the engine.
+func (g *Gateway) take(nc net.Conn, early []byte, enc engine.Encoding, r *http.Request) {
 	token := ""
 	if g.svc.Token != nil {
 		token = g.svc.Token(r)
@@ -65,12 +79,53 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = g.engine.Attach(nc, early, enc, func(c engine.Conn) engine.Handler { return newSession(g, c, token) })
 }
 
+// farewell says whether a client that has to come later is to be told so on the
+// socket: a page in a browser cannot read the answer to a handshake. Such
+// connections are bounded, too.
+func (g *Gateway) farewell(r *http.Request) bool {
+	if r.Header.Get("Origin") == "" {
+		return false
+	}
+	_, ok := g.farewells.enter(g.opt.Clock.Now())
+	return ok
+}
+
+// turnAway tells on the socket to come later.
+func (g *Gateway) turnAway(nc net.Conn, enc engine.Encoding, after time.Duration) {
+	var conn engine.Conn
+	err := g.engine.Attach(nc, nil, enc, func(c engine.Conn) engine.Handler {
+		conn = c
+		return turnedAway{}
+	})
+	if err == nil {
+		conn.Close(closeBusy.frame(after), closeBusy.code, closeBusy.reason)
+	}
+}
+
+// turnedAway stands behind a connection that is closed from the beginning.
+type turnedAway struct{}
+
+// Frame implements [engine.Handler].
+func (turnedAway) Frame([]byte) {}
+
+// Missed implements [engine.Handler].
+func (turnedAway) Missed(engine.Topic, uint64, uint64) *engine.Frame { return nil }
+
+// Closed implements [engine.Handler].
+func (turnedAway) Closed(error) {}
+
 // refuse answers a request that does not become a socket.
 func refuse(w http.ResponseWriter, status int, after time.Duration, why string) {
 	if after > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(after, time.Second)/time.Second)))
+		w.Header().Set("Retry-After", retryAfter(after))
 	}
 	http.Error(w, why, status)
+}
+
+// retryAfter is a span as the header has it: whole seconds, at least one (RFC
+// 9110, section 10.2.3).
+func retryAfter(after time.Duration) string {
+	return strconv.FormatInt(int64((after+time.Second-1)/time.Second), 10)
 }
 
 // chooseProtocol gives the first of the offered subprotocols that is one of

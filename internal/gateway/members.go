@@ -37,7 +37,7 @@ func (s *session) joinAll(ctx context.Context) error {
 	return muster.Unavailable("memberships_busy", "your groups change too fast: try again")
 }
 
-func (s *session) epoch() uint64 {
+func (s *session) epoch() uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.removals
@@ -46,7 +46,7 @@ func (s *session) epoch() uint64 {
 // join begins the pushes of groups that the account was seen to be in when its
 // removals were at epoch; errMoved when it has been removed from one since. What
 // was there before, up to after, is not pushed, also if it is still on its way.
-func (s *session) join(ctx context.Context, ids []muster.GroupID, after []muster.Seq, epoch uint64) error {
+func (s *session) join(ctx context.Context, ids []muster.GroupID, after []muster.Seq, epoch uint32) error {
 	topics, err := s.gw.groups.acquire(ctx, ids)
 	if err != nil {
 		return err
@@ -54,6 +54,9 @@ func (s *session) join(ctx context.Context, ids []muster.GroupID, after []muster
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	moved := s.removals != epoch
+	if s.groups == nil && !moved && !s.left {
+		s.groups = make([]*groupTopic, 0, len(topics)) // no more than there are: few change
+	}
 	for n, t := range topics {
 		i, found := s.find(t.id)
 		if found || moved || s.left {
@@ -200,7 +203,7 @@ func (st *settler) members(ctx context.Context, c change) {
 
 func (st *settler) member(ctx context.Context, c change, account muster.AccountID, sessions []*session, info **group.Mine) error {
 	for range maxRereads {
-		epochs := make([]uint64, len(sessions))
+		epochs := make([]uint32, len(sessions))
 		for i, s := range sessions {
 			epochs[i] = s.epoch()
 		}
@@ -248,7 +251,7 @@ func (st *settler) tellRemoved(c change, sessions []*session) {
 // tellAdded begins the pushes on those of the account's connections that do not
 // have them, and tells these. The head that they are told is not before the seq
 // where the pushes begin.
-func (st *settler) tellAdded(ctx context.Context, c change, m group.Member, mine group.Mine, sessions []*session, epochs []uint64) error {
+func (st *settler) tellAdded(ctx context.Context, c change, m group.Member, mine group.Mine, sessions []*session, epochs []uint32) error {
 	mine.Role, mine.Subgroup, mine.Read = m.Role, m.Subgroup, m.JoinedSeq
 	for i, s := range sessions {
 		if s.in(c.group) != nil {

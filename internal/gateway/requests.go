@@ -104,9 +104,9 @@ const maxPooled = 1 << 20
 // none for a client that has not taken the last one. build appends to a buffer
 // and gives the frame made of it.
 func (s *session) heavy(build func(buf []byte) ([]byte, *engine.Frame, error)) error {
-	select {
-	case s.gw.syncs <- struct{}{}:
-	case <-s.gone:
+	s.gw.syncs <- struct{}{} // those who have a place do not wait for a client
+	if s.hasLeft() {
+		<-s.gw.syncs
 		return nil
 	}
 	pooled := answers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
@@ -204,11 +204,11 @@ func (s *session) typing(r *musterv1.Typing) {
 		return
 	}
 	t := s.in(muster.GroupID(r.GetGroupId()))
-	now := s.gw.opt.Clock.Now()
-	if since := now.Sub(s.typedAt); t == nil || since >= 0 && since < typingEvery {
+	now := s.gw.millis()
+	if t == nil || s.typed != 0 && now-s.typed < typingEvery.Milliseconds() {
 		return
 	}
-	s.typedAt = now
+	s.typed = now
 	s.gw.groups.tell(t.id, &musterv1.ServerFrame{Body: &musterv1.ServerFrame_Typing{Typing: &musterv1.SomebodyTyping{
 		GroupId: int64(t.id), AccountId: int64(s.account), Nickname: s.nickname,
 	}}})

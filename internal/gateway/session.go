@@ -5,12 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	mathrand "math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	musterv1 "muster/gen/muster/v1"
 
@@ -20,48 +19,76 @@ import (
 	"muster/internal/wire"
 )
 
-// session is one connection, before and after its hello.
+// session is one connection, before and after its hello. There are as many as
+// people are online, and most of them are silent: what only a new or a busy one
+// needs is kept outside and let go. An idle session has no goroutine, no timer,
+// no channel and no map of its own.
 type session struct {
-	gw    *Gateway
-	conn  engine.Conn
-	limit *rate.Limiter
-	// slots holds one for each frame under way.
-	slots chan struct{}
-	// gone is closed when the connection is being closed.
-	gone     chan struct{}
-	leave    sync.Once
-	helloEnd *time.Timer
+	gw   *Gateway
+	conn engine.Conn
 
-	// What follows belongs to the goroutine that reads, until ready is set; what
-	// hello found out does not change afterwards.
-	cookie   string
+	// What follows belongs to who handles the connection's frames, until ready
+	// is set; what hello found out does not change afterwards.
 	account  muster.AccountID
 	id       muster.SessionID
 	nickname string
+	pace     pace
+	typed    int64  // when a hint was passed on last, in Gateway.millis
+	refused  uint16 // frames that came too fast, lately
+	bad      uint16 // frames that were none
 	ready    bool
-	refused  int // frames that came too fast, lately
-	bad      int // frames that were none
-	typedAt  time.Time
 
 	background atomic.Bool
 
-	mu sync.Mutex
-	// groups are those whose pushes the connection gets, by id.
-	groups []*groupTopic
+	// nextOfAccount and nextOfSession are the directory's.
+	nextOfAccount, nextOfSession *session
+
+	mu   sync.Mutex
+	left bool
+	// under is how many frames are being worked on.
+	under uint16
 	// removals counts the groups that the account was taken out of: who read
 	// the account's memberships before must read them again.
-	removals uint64
-	left     bool
-	lane     []func()
-	working  bool // somebody works on lane
+	removals uint32
+	// groups are those whose pushes the connection gets, by id.
+	groups   []*groupTopic
+	greeting *greeting // nil after the hello
+	backlog  *backlog  // nil: nothing waits
+}
+
+// greeting is what a session has until its hello has come.
+type greeting struct {
+	cookie string
+	end    *time.Timer
+}
+
+// backlog is what waits until something else of the connection is done.
+type backlog struct {
+	lane    []func()
+	working bool // somebody works on lane
+	// room wakes who waits to begin another frame; nil: nobody does.
+	room chan struct{}
+}
+
+// pace is a token bucket for the frames of one connection.
+type pace struct {
+	tokens float32
+	at     int64 // when they were counted, in Gateway.millis
+}
+
+// take takes a token. If there is none, it says how long one takes.
+func (p *pace) take(now int64, rate, burst float64) (wait time.Duration, ok bool) {
+	tokens := min(burst, float64(p.tokens)+float64(max(now-p.at, 0))*rate/1000)
+	if ok = tokens >= 1; ok {
+		tokens--
+	}
+	p.tokens, p.at = float32(tokens), now
+	return time.Duration((1 - tokens) / rate * float64(time.Second)), ok
 }
 
 func newSession(g *Gateway, c engine.Conn, cookie string) *session {
-	s := &session{
-		gw: g, conn: c, cookie: cookie, slots: make(chan struct{}, g.opt.InFlight), gone: make(chan struct{}),
-		limit: rate.NewLimiter(rate.Limit(g.opt.MessagesPerSecond), g.opt.Burst),
-	}
-	s.helloEnd = time.AfterFunc(g.opt.HelloTimeout, func() { s.close(closeHelloLate, 0) })
+	s := &session{gw: g, conn: c, pace: pace{tokens: float32(g.opt.Burst), at: g.millis()}, greeting: &greeting{cookie: cookie}}
+	s.greeting.end = time.AfterFunc(g.opt.HelloTimeout, func() { s.close(closeHelloLate, 0) })
 	return s
 }
 
@@ -84,7 +111,7 @@ func (s *session) Frame(payload []byte) {
 		s.first(f.GetId(), hello)
 		return
 	}
-	if !s.pace(f.GetId()) {
+	if !s.mayGoOn(f.GetId()) {
 		return
 	}
 	if s.gw.stopping.Load() {
@@ -94,20 +121,36 @@ func (s *session) Frame(payload []byte) {
 	s.dispatch(f)
 }
 
-// pace holds the client to its rate.
-func (s *session) pace(id uint64) bool {
-	if s.limit.Allow() {
-		s.refused = max(s.refused-1, 0)
+// mayGoOn holds the client to its rate.
+func (s *session) mayGoOn(id uint64) bool {
+	opt := &s.gw.opt
+	wait, ok := s.pace.take(s.gw.millis(), opt.MessagesPerSecond, float64(opt.Burst))
+	if ok {
+		if s.refused > 0 {
+			s.refused--
+		}
 		return true
 	}
-	wait := s.limit.Reserve()
-	after := wait.Delay()
-	wait.Cancel()
-	s.fail(id, muster.Exhausted("too_fast", after, "at most %g frames per second, %d at once", s.gw.opt.MessagesPerSecond, s.gw.opt.Burst))
-	if s.refused++; s.refused > max(s.gw.opt.Burst, maxBadFrames) {
+	s.fail(id, muster.Exhausted("too_fast", wait, "at most %g frames per second, %d at once", opt.MessagesPerSecond, opt.Burst))
+	if s.refused++; int(s.refused) > min(max(opt.Burst, maxBadFrames), maxRefused) {
 		s.close(closeTooFast, 0)
 	}
 	return false
+}
+
+// maxRefused bounds how many frames may come too fast, whatever the burst is.
+const maxRefused = 10_000
+
+// greeted ends the time in which the hello has to come, and gives the cookie of
+// the handshake.
+func (s *session) greeted() (cookie string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.greeting; g != nil {
+		g.end.Stop()
+		cookie, s.greeting = g.cookie, nil
+	}
+	return cookie
 }
 
 // first handles the frame that has to be a hello.
@@ -121,10 +164,20 @@ func (s *session) first(id uint64, hello *musterv1.Hello) {
 		s.close(closeHelloFirst, 0)
 		return
 	}
-	s.helloEnd.Stop()
+	cookie := s.greeted()
 	s.gw.inFlight.Add(1)
 	defer s.gw.inFlight.Add(-1)
-	if end, err := s.signIn(s.gw.life, id, hello); err != nil {
+	defer s.gw.hellos.Add(-1)
+	if s.gw.hellos.Add(1) > int64(s.gw.opt.MaxHellos) {
+		after := closeBusy.retry + mathrand.N(closeBusy.retry)
+		s.fail(id, &muster.Error{
+			Code: muster.CodeUnavailable, Reason: closeBusy.reason, RetryAfter: after,
+			Message: "too many people come in at once: try again in a moment",
+		})
+		s.close(closeBusy, after)
+		return
+	}
+	if end, err := s.signIn(s.gw.life, id, hello, cookie); err != nil {
 		s.fail(id, err)
 		s.close(end, 0)
 	}
@@ -133,12 +186,11 @@ func (s *session) first(id uint64, hello *musterv1.Hello) {
 // signIn finds out whose connection this is, joins it to everything of that
 // account, and welcomes it. From the welcome on every message of the account's
 // groups is pushed, and what was there before is in the answer to any later sync.
-func (s *session) signIn(ctx context.Context, id uint64, hello *musterv1.Hello) (ending, error) {
+func (s *session) signIn(ctx context.Context, id uint64, hello *musterv1.Hello, cookie string) (ending, error) {
 	token := hello.GetToken()
 	if token == "" {
-		token = s.cookie
+		token = cookie
 	}
-	s.cookie = ""
 	sess, acct, err := s.gw.svc.Accounts.Authenticate(ctx, token)
 	switch {
 	case err == nil:
@@ -151,18 +203,14 @@ func (s *session) signIn(ctx context.Context, id uint64, hello *musterv1.Hello) 
 	if end, ok := s.gw.dir.add(s, s.gw.opt.PerAccount); !ok {
 		return end, muster.Exhausted(end.reason, end.retry, "this connection cannot stay")
 	}
-	select {
-	case <-s.gone: // closed before it was in the directory: nobody else takes it out
+	if s.hasLeft() { // closed before it was in the directory: nobody else takes it out
 		s.gw.dir.remove(s)
 		return closeReset, nil
-	default:
 	}
 	s.gw.svc.Rooms.Connected(s.account, s.client())
-	select {
-	case <-s.gone: // as above
+	if s.hasLeft() { // as above
 		s.gw.svc.Rooms.Disconnected(s.client())
 		return closeReset, nil
-	default:
 	}
 	if err := s.joinAll(ctx); err != nil {
 		return closeTrouble, err
@@ -215,21 +263,32 @@ func (s *session) close(why ending, after time.Duration) {
 
 // depart takes the connection out of everything. It does so once.
 func (s *session) depart() {
-	s.leave.Do(func() {
-		close(s.gone)
-		s.helloEnd.Stop()
-		s.mu.Lock()
-		s.left = true
-		groups := s.groups
-		s.groups = nil
+	s.mu.Lock()
+	if s.left {
 		s.mu.Unlock()
-		for _, t := range groups {
-			s.gw.groups.release(t)
-		}
-		if s.gw.dir.remove(s) {
-			s.gw.svc.Rooms.Disconnected(s.client())
-		}
-	})
+		return
+	}
+	s.left = true
+	groups := s.groups
+	s.groups = nil
+	if s.greeting != nil {
+		s.greeting.end.Stop()
+		s.greeting = nil
+	}
+	s.makeRoom()
+	s.mu.Unlock()
+	for _, t := range groups {
+		s.gw.groups.release(t)
+	}
+	if s.gw.dir.remove(s) {
+		s.gw.svc.Rooms.Disconnected(s.client())
+	}
+}
+
+func (s *session) hasLeft() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left
 }
 
 // send queues an encoded frame for this client; one that takes nothing is let
@@ -274,25 +333,51 @@ func errorName() string {
 	return hex.EncodeToString(b[:])
 }
 
-// begin takes a slot for a frame under way; it waits while all are taken, so
-// that no more is read from this client meanwhile. false: the connection ends.
+// begin counts a frame under way; it waits while there are too many, so that no
+// more is read from this client meanwhile. false: the connection ends.
 func (s *session) begin() bool {
-	select {
-	case s.slots <- struct{}{}:
-	default:
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.gone:
-			return false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.left && int(s.under) >= s.gw.opt.InFlight {
+		if s.backlog == nil {
+			s.backlog = &backlog{}
 		}
+		room := make(chan struct{})
+		s.backlog.room = room
+		s.mu.Unlock()
+		<-room
+		s.mu.Lock()
 	}
+	if s.left {
+		return false
+	}
+	s.under++
 	s.gw.inFlight.Add(1)
 	return true
 }
 
 func (s *session) finish() {
-	<-s.slots
+	s.mu.Lock()
+	s.under--
+	s.makeRoom()
+	s.mu.Unlock()
 	s.gw.inFlight.Add(-1)
+}
+
+// makeRoom wakes who waits to begin, if somebody does, and lets go of what an
+// idle session does not need. The lock is held.
+func (s *session) makeRoom() {
+	b := s.backlog
+	if b == nil {
+		return
+	}
+	if b.room != nil {
+		close(b.room)
+		b.room = nil
+	}
+	if !b.working && len(b.lane) == 0 {
+		s.backlog = nil
+	}
 }
 
 // later does work that may wait for the store, one after another for this
@@ -303,22 +388,29 @@ func (s *session) later(work func()) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lane = append(s.lane, work)
-	if !s.working {
-		s.working = s.gw.spawn(s.workOff)
+	if s.backlog == nil {
+		s.backlog = &backlog{}
+	}
+	b := s.backlog
+	b.lane = append(b.lane, work)
+	if !b.working {
+		b.working = s.gw.spawn(s.workOff)
 	}
 }
 
 func (s *session) workOff() {
 	for {
 		s.mu.Lock()
-		if len(s.lane) == 0 {
-			s.working, s.lane = false, nil
+		b := s.backlog
+		if len(b.lane) == 0 {
+			b.working, b.lane = false, nil
+			s.makeRoom()
 			s.mu.Unlock()
 			return
 		}
-		work := s.lane[0]
-		s.lane = s.lane[1:]
+		work := b.lane[0]
+		b.lane[0] = nil
+		b.lane = b.lane[1:]
 		left := s.left
 		s.mu.Unlock()
 		if !left {
