@@ -1,7 +1,6 @@
 import { createClient, type Client, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-web';
 
-import { failureOf } from './errors.ts';
 import { AccountService } from './gen/muster/v1/account_pb.ts';
 import { AdminService } from './gen/muster/v1/admin_pb.ts';
 import { ChannelService } from './gen/muster/v1/channel_pb.ts';
@@ -13,7 +12,7 @@ export interface Credentials {
   token: string;
 }
 
-/** Clients are the server's services; every rejection is a Failure. */
+/** Clients are the server's services; failureOf (errors.ts) reads what a call rejects with. */
 export interface Clients {
   account: Client<typeof AccountService>;
   channel: Client<typeof ChannelService>;
@@ -24,13 +23,9 @@ export interface Clients {
 
 /** createClients connects to the server that sent the page. */
 export function createClients(credentials: Credentials, baseUrl = location.origin): Clients {
-  const carry: Interceptor = (next) => async (request) => {
+  const carry: Interceptor = (next) => (request) => {
     if (credentials.token) request.header.set('Authorization', `Bearer ${credentials.token}`);
-    try {
-      return await next(request);
-    } catch (error) {
-      throw failureOf(error);
-    }
+    return next(request);
   };
   const transport = createConnectTransport({ baseUrl, interceptors: [carry] });
   return {

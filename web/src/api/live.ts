@@ -1,6 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 
-import type { Failure } from './errors.ts';
 import type { ClientFrameSchema, ServerFrame, Welcome } from './gen/muster/v1/live_pb.ts';
 
 // What the rest of the client sees of the live socket. Tests of the state put a fake here.
@@ -59,9 +58,4 @@ export interface Live {
   stop(): void;
   /** retryNow ends a wait. */
   retryNow(): void;
-}
-
-/** ended tells whether a failure means that the session is over. */
-export function endsSession(failure: Failure): boolean {
-  return failure.code === 'unauthenticated' && failure.reason !== 'wrong_credentials';
 }

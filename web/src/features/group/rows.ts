@@ -32,7 +32,9 @@ export function rowsOf(
     if (unread) rows.push({ key: 'unread', kind: 'unread' });
     const together =
       before?.kind === 'text' && before.senderId === entry.senderId && entry.timeMs - before.timeMs < togetherMs;
-    rows.push({ key: `s${entry.seq}`, kind: 'entry', entry, follows: together && !newDay && !unread });
+    // One's own message keeps the key that it had on its way, so the row stays the same one.
+    const key = entry.senderId === me && entry.clientMessageId !== '' ? `o${entry.clientMessageId}` : `s${entry.seq}`;
+    rows.push({ key, kind: 'entry', entry, follows: together && !newDay && !unread });
     before = entry;
   }
   let mine = before?.kind === 'text' && before.senderId === me;
