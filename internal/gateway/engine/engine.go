@@ -167,6 +167,3 @@ const (
 	// KindThreads is a goroutine for each connection.
 	KindThreads Kind = "threads"
 )
-
-// New makes an engine. A kind that the system does not have is another one.
-func New(_ Kind, opt Options) Engine { return NewThreads(opt) }

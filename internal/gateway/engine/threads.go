@@ -30,6 +30,14 @@ type Options struct {
 	WriteTimeout time.Duration
 	// Linger is how long a goodbye may take; 1 second.
 	Linger time.Duration
+	// Loops is how many event loops there are; 0: half as many as processors. Let
+	// GOMAXPROCS be greater than this.
+	Loops int
+	// Log bounds what one loop keeps of one topic for those who are behind, in
+	// bytes; 4 MiB. A topic of few connections has Queue.
+	Log int
+	// Tick is how long a busy loop puts publications together at most; 25 ms.
+	Tick time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -40,6 +48,8 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Idle, 30*time.Second)
 	setDefault(&o.WriteTimeout, 30*time.Second)
 	setDefault(&o.Linger, time.Second)
+	setDefault(&o.Log, 4<<20)
+	setDefault(&o.Tick, 25*time.Millisecond)
 	return o
 }
 
@@ -141,9 +151,12 @@ func (e *Threads) Attach(nc net.Conn, early []byte, enc Encoding, bind func(Conn
 
 func (e *Threads) shardOf(id uint64) *connShard { return &e.conns[id%shards] }
 
-func (e *Threads) topicShard(t Topic) *topicShard {
+func (e *Threads) topicShard(t Topic) *topicShard { return &e.topics[shardOf(t)] }
+
+// shardOf is the part of a table that a topic is in.
+func shardOf(t Topic) uint64 {
 	// The low bits of an id count within a millisecond: mix before taking some.
-	return &e.topics[(uint64(t.ID)*0x9E3779B97F4A7C15)>>58%shards] //nolint:gosec // a hash
+	return (uint64(t.ID) * 0x9E3779B97F4A7C15) >> 58 % shards //nolint:gosec // a hash
 }
 
 // forget takes an ended connection out of the table.
