@@ -32,6 +32,10 @@ interface VirtualListProps<T> {
 }
 
 const near = 8;
+/** So close to the end, in px, counts as there. */
+const threshold = 40;
+/** What scrolls so soon after the reader's hand moved, in ms, is the reader's doing. */
+const handMs = 1_000;
 
 /** VirtualList renders the rows that can be seen of a list of any length, whose rows have any height. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
@@ -39,6 +43,9 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   const { onNearStart, onNearEnd, onAtEndChange, onSeen, ref } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const began = useRef(false);
+  /** Whether the view holds on to the end; only the reader lets it go. */
+  const holds = useRef(from === 'end');
+  const touchedAt = useRef(0);
   const virtual = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
@@ -48,27 +55,44 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
       return item === undefined ? index : keyOf(item);
     },
     anchorTo: from === 'end' ? 'end' : 'start',
-    followOnAppend: from === 'end',
-    scrollEndThreshold: 40,
+    scrollEndThreshold: threshold,
     overscan: 6,
   });
 
   useImperativeHandle(ref, () => ({
     scrollToIndex: (index, align = 'center') => virtual.scrollToIndex(index, { align }),
-    scrollToEnd: () => virtual.scrollToEnd(),
+    scrollToEnd() {
+      holds.current = from === 'end';
+      virtual.scrollToEnd();
+    },
   }));
 
   useLayoutEffect(() => {
     if (began.current || items.length === 0) return;
     began.current = true;
-    if (initialIndex !== undefined) virtual.scrollToIndex(initialIndex, { align: 'center' });
-    else if (from === 'end') virtual.scrollToEnd();
-  }, [items.length, initialIndex, from, virtual]);
+    if (initialIndex === undefined) return;
+    holds.current = false;
+    virtual.scrollToIndex(initialIndex, { align: 'center' });
+  }, [items.length, initialIndex, virtual]);
+
+  const total = virtual.getTotalSize();
+  useLayoutEffect(() => {
+    if (began.current && holds.current) virtual.scrollToEnd();
+  }, [items, total, virtual]);
+
+  function touched() {
+    touchedAt.current = Date.now();
+  }
+  function scrolled() {
+    if (from !== 'end') return;
+    if (virtual.isAtEnd(threshold)) holds.current = true;
+    else if (Date.now() - touchedAt.current < handMs) holds.current = false;
+  }
 
   const rows = virtual.getVirtualItems();
   const first = rows[0]?.index ?? 0;
   const last = rows.at(-1)?.index ?? -1;
-  const atEnd = items.length === 0 || virtual.isAtEnd(40);
+  const atEnd = items.length === 0 || virtual.isAtEnd(threshold);
   const offset = virtual.scrollOffset ?? 0;
   const height = virtual.scrollRect?.height ?? 0;
   const seen = rows.findLast((row) => row.end <= offset + height + 4)?.index;
@@ -87,19 +111,20 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
 
   return (
     // A region that scrolls has to be reachable by keyboard.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex, jsx-a11y/no-static-element-interactions
     <div
       ref={scroller}
+      onWheel={touched}
+      onTouchMove={touched}
+      onPointerDown={touched}
+      onKeyDown={touched}
+      onScroll={scrolled}
       className={styles['scroller']}
       tabIndex={0}
       role={role === 'log' ? 'log' : 'group'}
       aria-label={label}
     >
-      <div
-        role={role === 'list' ? 'list' : undefined}
-        className={styles['rows']}
-        style={{ height: virtual.getTotalSize() }}
-      >
+      <div role={role === 'list' ? 'list' : undefined} className={styles['rows']} style={{ height: total }}>
         {rows.map((row) => {
           const item = items[row.index];
           if (item === undefined) return null;
