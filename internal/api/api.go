@@ -96,7 +96,7 @@ type Live struct {
 	// Skipped are channel messages that slow clients missed; Admitted and Refused
 	// are handshakes that were let in and turned away.
 	Skipped, Admitted, Refused int64
-	SendWait                                  time.Duration
+	SendWait                   time.Duration
 }
 
 // Backup writes a consistent copy of everything that was acknowledged before it

@@ -306,6 +306,12 @@ func (s *Server) Run(ctx context.Context) (err error) {
 // to their end.
 func (s *Server) serve(ctx context.Context, g *errgroup.Group) {
 	context.AfterFunc(ctx, s.api.Stop)
+	main := s.main
+	if tcp, ok := s.main.(*net.TCPListener); ok { // without TLS the gateway answers its handshakes itself
+		front := s.gateway.Front(tcp)
+		g.Go(func() error { return front.Run(context.WithoutCancel(ctx)) }) // until the server closes it
+		main = front
+	}
 	one := func(l net.Listener, h http.Handler) {
 		srv := api.NewServer(h, s.cfg.Server.ReadHeaderTimeout, s.log)
 		g.Go(func() error {
@@ -325,7 +331,7 @@ func (s *Server) serve(ctx context.Context, g *errgroup.Group) {
 			return nil
 		})
 	}
-	one(s.main, s.api.Handler())
+	one(main, s.api.Handler())
 	one(s.admin, s.api.AdminSocketHandler())
 	if s.ops != nil {
 		one(s.ops, s.api.OpsHandler())

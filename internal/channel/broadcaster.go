@@ -73,15 +73,15 @@ type Notice struct {
 	// Number grows; see Broadcaster. 0 in a notice to one client.
 	Number uint64
 	// To is the client to tell; 0: everybody in the room.
-	To       ClientID
-	Person   Present
-	People   int
+	To     ClientID
+	Person Present
+	People int
 	// Large: only staff are named as they come and go. Switched: that has just
 	// changed.
 	Large, Switched bool
 	Staff           []Present
-	Settings Settings
-	Why      string
+	Settings        Settings
+	Why             string
 }
 
 // Urgent says that a message is not to be left out for a client that is too slow

@@ -50,15 +50,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	enc := engine.Proto
-	if protocol == wire.SubprotocolJSON {
-		enc = engine.JSON
-	}
+	enc := encodingOf(protocol)
 	early, err := rw.Peek(rw.Reader.Buffered())
 	if err != nil {
 		_ = nc.Close()
 		return
 	}
+	nc = plain(nc)
 	if !admitted {
 		g.turnAway(nc, enc, after)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -137,7 +138,15 @@ func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 	})
 	stopDomain := run(r.domain.Run)
 	r.stop = run(r.gw.Run)
-	r.http = httptest.NewServer(r.gw)
+	r.http = httptest.NewUnstartedServer(r.gw)
+	l, ok := r.http.Listener.(*net.TCPListener)
+	if !ok {
+		r.Fatal("the test server's listener is not TCP")
+	}
+	front := r.gw.Front(l)
+	stopFront := run(front.Run)
+	r.http.Listener = front
+	r.http.Start()
 	r.URL = r.http.URL
 	r.awaitOpen()
 	r.Cleanup(func() {
@@ -147,6 +156,9 @@ func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 			}
 		}
 		r.http.Close()
+		if err := stopFront(); err != nil {
+			r.Errorf("the end of the front: %v", err)
+		}
 	})
 }
 
