@@ -25,6 +25,8 @@ export function Dialog({ title, onClose, children, actions, wide = false }: Dial
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // The browser would choose the button that closes.
+    element?.querySelector<HTMLElement>('input, textarea, select')?.focus();
     return () => element?.close();
   }, []);
   return (

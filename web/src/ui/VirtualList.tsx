@@ -84,8 +84,10 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     touchedAt.current = Date.now();
   }
   function scrolled() {
-    if (from !== 'end') return;
-    if (virtual.isAtEnd(threshold)) holds.current = true;
+    const element = scroller.current;
+    if (from !== 'end' || !element) return;
+    // The virtualizer hears of a scroll after React does, so the element is asked.
+    if (element.scrollHeight - element.scrollTop - element.clientHeight <= threshold) holds.current = true;
     else if (Date.now() - touchedAt.current < handMs) holds.current = false;
   }
 

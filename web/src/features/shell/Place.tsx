@@ -27,6 +27,12 @@ export function Place({ title, icon, note, actions, aside, asideLabel, children 
   const { router } = useRoot();
   const [open, setOpen] = useState(() => matchMedia(wide).matches);
   useEffect(() => {
+    const room = matchMedia(wide);
+    const follow = () => setOpen(room.matches);
+    room.addEventListener('change', follow);
+    return () => room.removeEventListener('change', follow);
+  }, []);
+  useEffect(() => {
     document.title = `${title} · ${t.shell.product}`;
   }, [title, t]);
   return (
