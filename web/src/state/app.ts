@@ -1,4 +1,5 @@
 import type { Clients, Credentials } from '../api/clients.ts';
+import { importRoster } from '../api/importRoster.ts';
 import type { Live, LiveStatus } from '../api/live.ts';
 import { Channels } from './channels.ts';
 import { Drafts } from './drafts.ts';
@@ -61,6 +62,11 @@ export class Home {
         if (event.case === 'groupMessage') this.outbox.seen(event.value.clientMessageId);
       }),
     );
+  }
+
+  /** importRoster puts people on a channel's roster; a long file goes as several calls. */
+  importRoster(messages: Parameters<typeof importRoster>[1]): ReturnType<typeof importRoster> {
+    return importRoster(this.#world.credentials, messages);
   }
 
   /** typing hints to the others that something is being written, at most every few seconds. */

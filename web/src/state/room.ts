@@ -25,6 +25,8 @@ export interface RoomValue {
   failure?: Failure;
   lines: readonly Line[];
   people: number;
+  /** In a large room only staff are named as they come and go; the server tells the count. */
+  large: boolean;
   /** Who is known to be inside; in a large room only a part. */
   present: ReadonlyMap<bigint, Person>;
   yourLevel: Level;
@@ -48,6 +50,7 @@ export class OpenRoom {
     phase: 'entering',
     lines: [],
     people: 0,
+    large: false,
     present: new Map(),
     yourLevel: Level.UNSPECIFIED,
     speakLevel: Level.UNSPECIFIED,
@@ -93,6 +96,7 @@ export class OpenRoom {
         ...rest,
         phase: 'inside',
         people: Number(entered.people),
+        large: entered.large,
         yourLevel: entered.yourLevel,
         speakLevel: entered.speakLevel,
         slowModeMs: Number(entered.slowModeMs),
@@ -140,8 +144,13 @@ export class OpenRoom {
       }
       case 'channelSkipped':
         return this.#add({ key: ++this.#key, kind: 'skipped', count: Number(event.value.count) });
-      case 'channelPeople':
-        return this.#value.patch({ people: Number(event.value.people) });
+      case 'channelPeople': {
+        const { people, large } = event.value;
+        const before = this.#value.get().large;
+        this.#value.patch({ people: Number(people), large });
+        if (before && !large) void this.#readPresent(); // everybody is named from now on
+        return;
+      }
       case 'channelJoined': {
         const { person } = event.value;
         return person && this.#join({ id: person.accountId, nickname: person.nickname, level: person.level });
@@ -159,7 +168,8 @@ export class OpenRoom {
   #join(person: Person): void {
     this.#value.update((value) => {
       if (value.present.size >= mostPresent && !value.present.has(person.id)) return value;
-      return { ...value, present: new Map(value.present).set(person.id, person) };
+      const people = value.large || value.present.has(person.id) ? value.people : value.people + 1;
+      return { ...value, people, present: new Map(value.present).set(person.id, person) };
     });
   }
 
@@ -170,7 +180,8 @@ export class OpenRoom {
     }
     this.#value.update((value) => {
       const present = new Map(value.present);
-      return present.delete(accountId) ? { ...value, present } : value;
+      if (!present.delete(accountId)) return value;
+      return { ...value, people: value.large ? value.people : value.people - 1, present };
     });
   }
 
