@@ -83,7 +83,13 @@ export class Home {
 
   /** openRoom goes into a channel's room; ending the scope leaves it. */
   openRoom(channelId: bigint, scope: Scope): OpenRoom {
-    return new OpenRoom(this.clients, this.live, channelId, scope, this.#world.nextFrame);
+    const room = new OpenRoom(this.clients, this.live, channelId, scope, this.#world.nextFrame);
+    const count = () => {
+      const { phase, people } = room.value.get();
+      if (phase === 'inside') this.channels.people(channelId, people);
+    };
+    scope.add(room.value.subscribe(count));
+    return room;
   }
 }
 

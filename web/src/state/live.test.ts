@@ -152,9 +152,12 @@ test('a room: lines once a frame and bounded, people as they move, again after a
 
   const person = { accountId: 9n, nickname: 'nine', level: Level.VIP };
   live.push({ case: 'channelJoined', value: create(ChannelJoinedSchema, { channelId: 1n, person }) });
+  live.push({ case: 'channelJoined', value: create(ChannelJoinedSchema, { channelId: 1n, person }) }); // shown otherwise
   expect([...room.value.get().present.keys()]).toEqual([7n, 9n]);
+  const { people } = room.value.get();
   live.push({ case: 'channelLeft', value: create(ChannelLeftSchema, { channelId: 1n, accountId: 9n }) });
   expect([...room.value.get().present.keys()]).toEqual([7n]);
+  expect(room.value.get().people).toBe(people - 1);
 
   live.offline();
   expect(room.value.get().phase).toBe('entering');
