@@ -267,6 +267,9 @@ func (l *loop) adopt(c *lconn) {
 	}
 	c.gen, c.adopted = l.gens[c.slot], true
 	l.slots[c.slot] = c
+	if l.live == 0 { // without connections nobody has turned the wheel
+		l.turnWheel()
+	}
 	l.live++
 	c.seen = l.wheel.now
 	l.watch(c)
