@@ -23,7 +23,11 @@ SOAK_PACKAGES ?= ./internal/fault/...
 SOAK_TIMEOUT  ?= 12h
 
 # Generated files that are committed; `make check` fails when generating them again changes them.
-GENERATED = gen docs/configuration.md
+GENERATED = gen docs/configuration.md web/src/api/gen
+
+# The web client as the Go compiler takes it, and what it is made of: it is built when something in here is newer.
+CLIENT = internal/web/client/index.html
+CLIENT_SOURCES := $(shell find web/src web/public -not -name '*.test.ts*' 2>/dev/null) $(wildcard web/*.* web/.npmrc scripts/*web*)
 
 GO ?= go
 # Installed by `make test` in the machine, built from the pinned modules in tools/ into bin/, and nowhere else.
@@ -31,36 +35,47 @@ WITH_POSTGRES = bin/with-postgres
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test needs check format-check format lint schema-check schema-baseline generate docs \
-	generated-check bench soak clean FORCE
+	generated-check web-check web-packages screenshots bench soak clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## build bin/muster, a static binary
+build: $(CLIENT) ## build bin/muster, a static binary with the web client in it
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+$(CLIENT): $(CLIENT_SOURCES)
+	@scripts/build-web
 
 run: build ## build everything and serve on http://127.0.0.1:8080 with data in ./data
 	bin/muster serve --listen $(LISTEN) --data $(DATA)
 
-test: needs $(WITH_POSTGRES) ## run every suite on SQLite and PostgreSQL with the race detector; installs PostgreSQL if it is missing
-	@MUSTER_TEST_POSTGRES_REQUIRED=1 $(WITH_POSTGRES) \
+test: needs web-packages $(CLIENT) $(WITH_POSTGRES) ## run every suite: SQLite, PostgreSQL, browser, race detector; installs what is missing
+	@MUSTER_TEST_POSTGRES_REQUIRED=1 MUSTER_TEST_BROWSER_REQUIRED=1 $(WITH_POSTGRES) \
 		$(GO) test -race -shuffle=on -timeout $(TIMEOUT) $(TESTFLAGS) $(PACKAGES)
 
 needs: # what the tests need of the machine
 	@scripts/install-test-needs
 
-check: format-check lint schema-check generated-check ## formatters, linters, schema checks, generated files up to date
+check: format-check lint schema-check generated-check web-check ## formatters, linters, types, schema checks, generated files up to date
 
 format-check: bin/golangci-lint
 	bin/golangci-lint fmt --diff
 
-format: bin/golangci-lint bin/buf ## format Go and schema files in place
+format: bin/golangci-lint bin/buf web-packages ## format Go, TypeScript and schema files in place
 	bin/golangci-lint fmt
 	bin/buf format -w
+	@npm --prefix web run --silent format
 
 lint: bin/golangci-lint ## run the linters
 	bin/golangci-lint run
+
+web-check: web-packages ## types, linters and formatter of the web client and of its browser tests
+	npm --prefix web run --silent check
+	npm --prefix web/e2e run --silent check
+
+web-packages: # what the client and its tests take from npm
+	@scripts/web-packages web web/e2e
 
 schema-check: bin/buf ## lint, format and compatibility of proto/ against the accepted schema
 	@scripts/schema check
@@ -68,7 +83,7 @@ schema-check: bin/buf ## lint, format and compatibility of proto/ against the ac
 schema-baseline: bin/buf ## accept the present schema as the one to stay compatible with (ACCEPT_BREAKING=1 to break it)
 	@scripts/schema accept
 
-generate: bin/buf bin/protoc-gen-go bin/protoc-gen-connect-go ## generate Go from proto/ into gen/
+generate: bin/buf bin/protoc-gen-go bin/protoc-gen-connect-go web-packages ## generate Go and TypeScript from proto/
 	@scripts/generate
 
 docs: ## generate the reference pages of docs
@@ -77,9 +92,13 @@ docs: ## generate the reference pages of docs
 generated-check: generate docs
 	@scripts/assert-committed $(GENERATED)
 
-bench: needs $(WITH_POSTGRES) ## run the benchmarks of BENCH_PACKAGES, then the measuring programs
+bench: needs build web-packages $(WITH_POSTGRES) ## run the benchmarks of BENCH_PACKAGES, then the measuring programs and the web client's
 	$(WITH_POSTGRES) $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem -timeout 0 $(BENCHFLAGS) $(BENCH_PACKAGES)
 	$(foreach program,$(BENCH_PROGRAMS),$(WITH_POSTGRES) $(GO) run ./$(program) $(BENCH_ARGS) &&) true
+	npm --prefix web/e2e run --silent bench
+
+screenshots: needs build web-packages ## make the pictures in docs/screenshots anew
+	npm --prefix web/e2e run --silent screenshots
 
 soak: needs $(WITH_POSTGRES) ## run the fault suites in their long form
 	MUSTER_SOAK=1 MUSTER_TEST_POSTGRES_REQUIRED=1 $(WITH_POSTGRES) \
