@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
@@ -17,148 +15,193 @@ import (
 	"muster/internal/journal"
 )
 
-// When the applier begins a transaction: the larger, the fewer pages are written
-// for a message, and the more has to be held in memory and replayed after a crash.
+// When a sweep of the tail into log.db begins: the more a group has gathered, the
+// fewer pages are written for a message, and the more has to be held in memory
+// and replayed after a crash.
 const (
 	applyMessages = 32 << 10
 	applyBytes    = 24 << 20
-	applyAfter    = time.Second
-	// logCheckpointEvery is how often log.db's write-ahead log is copied: rarely,
-	// as each transaction writes every group's last page again.
-	logCheckpointEvery = 2 * time.Second
-	// applyAtMost bounds a transaction. Under load, what has come during one
-	// makes the next larger, and so cheaper for each message.
-	applyAtMost = 64 << 10
+	applyAfter    = 10 * time.Second
+	// applyIdle without a message is a good moment for it.
+	applyIdle = 500 * time.Millisecond
 	// applyRetry is the pause after log.db could not be written.
 	applyRetry = time.Second
 )
 
-// applyLoop moves the tail into log.db until the writer has ended; close does
-// the rest. It also copies log.db's write-ahead log into the database, in the
-// same goroutine: two that never yield would leave the writer no processor.
+// A sweep goes through the groups in the order of log.db's tables, in slices with
+// a transaction each: small ones cost no more pages, as no two write the same,
+// and the senders' syncs never wait for more than one.
+const (
+	sliceMessages = 512
+	sliceBytes    = 512 << 10
+	// checkpointAfter is how much of messages, in bytes as entry.cost counts
+	// them, is applied before log.db's write-ahead log is copied: it stays
+	// small, and is written again from its beginning.
+	checkpointAfter = 2 << 20
+	// applyAlone is the backlog from which on a sweep does not rest; below it
+	// rests in proportion, but works for at least an eighth of the time.
+	applyAlone = tailCalm * 3 / 4
+	applyLeast = 1.0 / 8
+	// longestRest bounds each rest.
+	longestRest = 50 * time.Millisecond
+)
+
+// applier moves the tail into log.db, and log.db's write-ahead log into the
+// database, in one goroutine: two that never yield would leave the writer no
+// processor.
+type applier struct {
+	log     *sqliteLog
+	conn    *sqlite.Conn // checkpoints
+	behind  int64        // what was applied since the last checkpoint
+	written <-chan struct{}
+}
+
+// applyLoop applies until the writer has ended; close does the rest.
 func (l *sqliteLog) applyLoop(written <-chan struct{}) (err error) {
 	c, err := openSQLiteConn(l.db.path, 2<<10)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	wal := &logCheckpoints{log: l, conn: c, behind: true}
+	a := &applier{log: l, conn: c, behind: 1, written: written}
 	for {
-		idle := time.NewTimer(logCheckpointEvery)
 		select {
 		case <-l.due:
-			if !l.linger(written) || !l.applyWhileUrgent(wal, written) {
-				return nil
-			}
-		case <-idle.C:
-			wal.copyIfDue()
 		case <-written:
 			return nil
 		}
-		idle.Stop()
+		if !a.linger() {
+			return nil
+		}
+		wait := time.Duration(0)
+		if l.sweep(context.Background(), a.rest) != nil {
+			wait = applyRetry
+		}
+		a.checkpoint(1)
+		if l.tail.backlog() > 0 {
+			l.wakeApplier()
+		}
+		if wait > 0 && !a.sleep(wait) {
+			return nil
+		}
 	}
 }
 
-// applyWhileUrgent applies at least once; false: the writer has ended.
-func (l *sqliteLog) applyWhileUrgent(wal *logCheckpoints, written <-chan struct{}) bool {
-	for again := true; again; again = l.urgent() {
-		start, before := stopwatch(), l.applied
-		if l.applySome(context.Background()) == nil {
-			wal.behind = true
-			wal.copyIfDue()
-			l.noteRate(float64(l.applied-before) / stopwatch().Sub(start).Seconds())
-			continue
-		}
+// linger waits until a sweep is worth while; false: the writer has ended.
+func (a *applier) linger() bool {
+	tick := time.NewTicker(applyIdle)
+	defer tick.Stop()
+	start, newest := stopwatch(), a.log.position.Load()
+	for !a.log.urgent() {
 		select {
-		case <-time.After(applyRetry):
-		case <-written:
+		case <-a.log.due:
+		case <-tick.C:
+			now := a.log.position.Load()
+			if now == newest || stopwatch().Sub(start) >= applyAfter {
+				return true
+			}
+			newest = now
+		case <-a.written:
 			return false
 		}
-	}
-	if l.tail.backlog() > 0 {
-		l.wakeApplier()
 	}
 	return true
 }
 
-// noteRate averages over a few transactions and their checkpoints.
-func (l *sqliteLog) noteRate(rate float64) {
+// rest comes after each transaction of a sweep, which took so long.
+func (a *applier) rest(applied int64, took time.Duration) {
+	a.behind += applied
+	begun := stopwatch()
+	a.checkpoint(checkpointAfter)
+	took += stopwatch().Sub(begun)
+	if a.log.awaited() {
+		return
+	}
+	share := max(float64(a.log.tail.backlog())/applyAlone, applyLeast)
+	if share < 1 {
+		a.sleep(min(time.Duration(float64(took)*(1/share-1)), longestRest))
+	}
+}
+
+// checkpoint copies the write-ahead log if so much stands in it.
+func (a *applier) checkpoint(from int64) {
+	if a.behind < from {
+		return
+	}
+	if err := a.log.db.checkpoint(a.conn); err != nil {
+		a.log.noteApplied(a.log.applied, fmt.Errorf("checkpoint of %s: %w", logFile, err))
+		return
+	}
+	a.behind = 0
+}
+
+// sleep is false when the writer has ended.
+func (a *applier) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-a.written:
+		return false
+	}
+}
+
+// noteRate averages over some transactions.
+func (l *sqliteLog) noteRate(messages int, took time.Duration) {
+	rate := float64(messages) / took.Seconds()
 	if old := math.Float64frombits(l.applyRate.Load()); old > 0 {
-		rate = old*3/4 + rate/4
+		rate = old*31/32 + rate/32
 	}
 	l.applyRate.Store(math.Float64bits(rate))
 }
 
-// logCheckpoints copies log.db's write-ahead log into the database.
-type logCheckpoints struct {
-	log    *sqliteLog
-	conn   *sqlite.Conn
-	behind bool
-	copied time.Time
-}
-
-// copyIfDue copies what is there, unless the last time was just now.
-func (w *logCheckpoints) copyIfDue() {
-	now := stopwatch()
-	if !w.behind || now.Sub(w.copied) < logCheckpointEvery {
-		return
-	}
-	w.copied = now
-	if err := w.log.db.checkpoint(w.conn); err != nil {
-		w.log.noteApplied(w.log.applied, fmt.Errorf("checkpoint of %s: %w", logFile, err))
-		return
-	}
-	w.behind = false
-}
-
-// linger waits until a transaction is worth while; false: the writer has ended.
-func (l *sqliteLog) linger(written <-chan struct{}) bool {
-	timer := time.NewTimer(applyAfter)
-	defer timer.Stop()
-	for !l.urgent() {
-		select {
-		case <-l.due:
-		case <-timer.C:
-			return true
-		case <-written:
-			return false
-		}
-	}
-	return true
-}
-
 // urgent tells whether there is enough to apply, or somebody waits for it.
-func (l *sqliteLog) urgent() bool {
-	l.tail.mu.RLock()
-	enough := l.tail.unapplied >= applyMessages || l.tail.bytes >= applyBytes
-	l.tail.mu.RUnlock()
-	if enough {
-		return true
-	}
+func (l *sqliteLog) urgent() bool { return l.tail.enough() || l.awaited() }
+
+// awaited tells whether somebody waits for log.db.
+func (l *sqliteLog) awaited() bool {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	return len(l.flushes) > 0
 }
 
-// applySome moves the oldest part of the tail into log.db. On an error nothing
-// has changed, and the next call tries the same again.
-func (l *sqliteLog) applySome(ctx context.Context) error {
-	runs := l.tail.take(applyAtMost)
-	if len(runs) == 0 {
+// sweep moves what the tail holds into log.db. between is called after each
+// transaction with what it applied and how long it took. On an error the rest
+// stays in the tail, for the next sweep. A sweep that is cut off, by an error or
+// a crash, has applied some groups further than the noted position: replay finds
+// these messages in log.db.
+func (l *sqliteLog) sweep(ctx context.Context, between func(applied int64, took time.Duration)) error {
+	states, upTo := l.tail.begin()
+	if len(states) == 0 && upTo <= l.applied {
 		l.noteApplied(l.applied, nil)
 		return nil
 	}
-	last := runs[len(runs)-1].last
-	if err := l.apply(ctx, runs, last); err != nil {
+	s := &slice{log: l, ctx: ctx, between: between}
+	err := l.number(ctx, states)
+	if err == nil {
+		// Only this goroutine changes the number of a state with a backlog.
+		slices.SortFunc(states, func(a, b *groupState) int { return cmp.Compare(a.number, b.number) })
+	}
+	for i := 0; i < len(states) && err == nil; i++ {
+		for _, e := range l.tail.waiting(states[i]) {
+			if err = s.add(e); err != nil {
+				break
+			}
+		}
+	}
+	if err == nil {
+		err = s.apply(upTo)
+	}
+	if err != nil {
+		l.tail.again(states)
 		err = fmt.Errorf("%s: %w", logFile, err)
 		l.noteApplied(l.applied, err)
 		return err
 	}
-	l.tail.applied(runs)
-	// The commit above was synced, so the journal need not keep this.
-	err := l.journal.Release(last)
-	l.noteApplied(last, err)
-	l.letIn()
+	// The commit was synced, so the journal need not keep this.
+	err = l.journal.Release(upTo)
+	l.noteApplied(upTo, err)
 	return err
 }
 
@@ -188,94 +231,76 @@ func (l *sqliteLog) letIn() {
 	}
 }
 
-// apply writes runs and the position of the last one in one transaction, in the
-// order of the tables, so that each page is touched once.
-func (l *sqliteLog) apply(ctx context.Context, runs []run, last journal.Position) error {
-	states := gatherByGroup(runs)
-	defer func() {
-		for _, st := range states {
-			clear(st.applying)
-			st.applying = st.applying[:0]
-		}
-	}()
-	var inserted int64
-	numbers := make(map[muster.GroupID]int64)
-	err := l.db.write(ctx, func(c conn) error {
-		if err := l.number(c, states, numbers); err != nil {
+// slice gathers what one transaction of a sweep writes.
+type slice struct {
+	log     *sqliteLog
+	ctx     context.Context //nolint:containedctx // lives as long as the sweep
+	between func(applied int64, took time.Duration)
+	entries []*entry
+	bytes   int64
+	rows    rowWriter
+}
+
+func (s *slice) add(e *entry) error {
+	s.entries = append(s.entries, e)
+	if s.bytes += e.cost(); len(s.entries) < sliceMessages && s.bytes < sliceBytes {
+		return nil
+	}
+	return s.apply(0)
+}
+
+// apply writes the slice, and upTo as the position if it is not 0.
+func (s *slice) apply(upTo journal.Position) error {
+	begun := stopwatch()
+	l, n, bytes := s.log, len(s.entries), s.bytes
+	err := l.db.write(s.ctx, func(c conn) error {
+		if err := s.rows.write(c.(*sqliteConn).c, s.entries); err != nil || upTo == 0 { //nolint:errcheck,forcetypeassert // log.db is SQLite
 			return err
 		}
-		slices.SortFunc(states, func(a, b *groupState) int { return cmp.Compare(numbers[a.id], numbers[b.id]) })
-		w := &rowWriter{conn: c.(*sqliteConn).c, numbers: numbers} //nolint:errcheck,forcetypeassert // log.db is SQLite
-		for _, st := range states {
-			for _, e := range st.applying {
-				if err := w.add(e); err != nil {
-					return err
-				}
-				if cost := e.cost(); len(w.rows) == 0 {
-					inserted += cost + w.held
-					l.tail.inserted.Add(cost + w.held)
-					w.held = 0
-					l.letIn()
-					runtime.Gosched() // or the writer, back from its sync, waits for a whole time slice
-				} else {
-					w.held += cost
-				}
-			}
-		}
-		if err := w.flush(); err != nil {
-			return err
-		}
-		inserted += w.held
-		l.tail.inserted.Add(w.held)
-		_, err := c.exec("UPDATE log_state SET applied = $1 WHERE id = 1", int64(last)) //nolint:gosec // below 1<<63
+		_, err := c.exec("UPDATE log_state SET applied = $1 WHERE id = 1", int64(upTo)) //nolint:gosec // below 1<<63
 		return err
 	})
 	if err != nil {
-		l.tail.inserted.Add(-inserted)
 		return err
 	}
-	l.tail.mu.Lock()
-	defer l.tail.mu.Unlock()
-	for _, st := range states {
-		st.number = numbers[st.id]
+	l.tail.applied(s.entries)
+	clear(s.entries)
+	s.entries, s.bytes = s.entries[:0], 0
+	l.letIn()
+	took := stopwatch().Sub(begun)
+	if n == sliceMessages {
+		l.noteRate(n, took)
 	}
+	s.between(bytes, took)
 	return nil
-}
-
-// gatherByGroup sorts entries into their groups' applying, which keeps the order
-// of the seqs.
-func gatherByGroup(runs []run) (states []*groupState) {
-	for _, r := range runs {
-		for _, e := range r.entries {
-			if len(e.state.applying) == 0 {
-				states = append(states, e.state)
-			}
-			e.state.applying = append(e.state.applying, e)
-		}
-	}
-	return states
 }
 
 // maxGroupNumber keeps number << 32 below 1 << 63.
 const maxGroupNumber = 1<<31 - 1
 
-// number finds the groups' numbers in log.db and gives one to those without.
-func (l *sqliteLog) number(c conn, states []*groupState, numbers map[muster.GroupID]int64) error {
+// number gives the groups that have none yet their numbers in log.db.
+func (l *sqliteLog) number(ctx context.Context, states []*groupState) error {
+	var lack []*groupState
 	l.tail.mu.RLock()
 	for _, st := range states {
-		numbers[st.id] = st.number
+		if st.number == 0 {
+			lack = append(lack, st)
+		}
 	}
 	l.tail.mu.RUnlock()
-	var next int64
-	for _, st := range states {
-		if numbers[st.id] != 0 {
-			continue
-		}
-		n, err := oneInt(c, "SELECT number FROM log_group WHERE group_id = $1", st.id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
+	if len(lack) == 0 {
+		return nil
+	}
+	numbers := make([]int64, len(lack))
+	err := l.db.write(ctx, func(c conn) (err error) {
+		var next int64
+		for i, st := range lack {
+			if numbers[i], err = oneInt(c, "SELECT number FROM log_group WHERE group_id = $1", st.id); err != nil {
+				return err
+			}
+			if numbers[i] != 0 {
+				continue
+			}
 			if next == 0 {
 				if next, err = oneInt(c, "SELECT coalesce(max(number), 0) FROM log_group"); err != nil {
 					return err
@@ -284,82 +309,30 @@ func (l *sqliteLog) number(c conn, states []*groupState, numbers map[muster.Grou
 			if next++; next > maxGroupNumber {
 				return errors.New("no number is left for another group")
 			}
-			n = next
-			if _, err := c.exec("INSERT INTO log_group (group_id, number) VALUES ($1, $2)", st.id, n); err != nil {
+			numbers[i] = next
+			if _, err := c.exec("INSERT INTO log_group (group_id, number) VALUES ($1, $2)", st.id, next); err != nil {
 				return err
 			}
 		}
-		numbers[st.id] = n
-	}
-	return nil
-}
-
-// rowWriter inserts messages and their keys, many rows to a statement.
-type rowWriter struct {
-	conn    *sqlite.Conn
-	numbers map[muster.GroupID]int64
-	rows    []*entry
-	held    int64 // cost of rows, which the applier counts
-}
-
-// rowsPerInsert is how many rows one statement takes.
-const rowsPerInsert = 64
-
-func (w *rowWriter) add(e *entry) error {
-	if w.rows = append(w.rows, e); len(w.rows) < rowsPerInsert {
 		return nil
-	}
-	return w.flush()
-}
-
-// flush writes rows, with as few statements as there are sizes.
-func (w *rowWriter) flush() error {
-	if err := w.each("INSERT INTO message (id, sender, client_id, time_ms, body) VALUES ", 5, func(s *sqlite.Stmt, at int, e *entry) {
-		s.BindInt64(at, w.numbers[e.Group]<<32|int64(e.Seq))
-		s.BindInt64(at+1, int64(e.Sender))
-		s.BindBytes(at+2, recordClientID(e.rec))
-		s.BindInt64(at+3, e.millis)
-		s.BindBytes(at+4, recordBody(e.rec))
-	}); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	slices.SortFunc(w.rows, func(a, b *entry) int {
-		return cmp.Or(cmp.Compare(w.numbers[a.Group], w.numbers[b.Group]), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Sender, b.Sender))
-	})
-	err := w.each("INSERT INTO message_key (number, client_id, sender, seq) VALUES ", 4, func(s *sqlite.Stmt, at int, e *entry) {
-		s.BindInt64(at, w.numbers[e.Group])
-		s.BindBytes(at+1, recordClientID(e.rec))
-		s.BindInt64(at+2, int64(e.Sender))
-		s.BindInt64(at+3, int64(e.Seq))
-	})
-	w.rows = w.rows[:0]
-	return err
-}
-
-func (w *rowWriter) each(insert string, columns int, bind func(s *sqlite.Stmt, at int, e *entry)) error {
-	for rows, size := w.rows, rowsPerInsert; len(rows) > 0; rows = rows[size:] {
-		for size > len(rows) {
-			size /= 4
-		}
-		s, err := w.conn.Prepare(insertText(insert, columns, size))
-		if err != nil {
-			return err
-		}
-		for i, e := range rows[:size] {
-			bind(s, i*columns+1, e)
-		}
-		if _, err := s.Step(); err != nil {
-			return err
-		}
-		if err := s.Reset(); err != nil {
-			return err
-		}
+	l.tail.mu.Lock()
+	defer l.tail.mu.Unlock()
+	for i, st := range lack {
+		st.number = numbers[i]
 	}
 	return nil
 }
 
-// insertText is an INSERT of several rows.
-func insertText(insert string, columns, rows int) string {
-	one := "(" + strings.Repeat("?, ", columns-1) + "?)"
-	return insert + strings.Repeat(one+", ", rows-1) + one
+// storedHead is the newest seq of a group in log.db; 0: none.
+func storedHead(c conn, id muster.GroupID) (muster.Seq, error) {
+	number, err := oneInt(c, "SELECT number FROM log_group WHERE group_id = $1", id)
+	if err != nil || number == 0 {
+		return 0, err
+	}
+	newest, err := oneInt(c, "SELECT id FROM message WHERE id BETWEEN $1 AND $2 ORDER BY id DESC LIMIT 1", number<<32, number<<32|seqMask)
+	return muster.Seq(newest & seqMask), err
 }

@@ -23,7 +23,7 @@ func TestNotesDoNotHideThatIDsAreNew(t *testing.T) {
 	}
 	check := func(when string, s *Store) {
 		t.Helper()
-		l := s.log.(*sqliteLog) //nolint:errcheck,forcetypeassert // it is SQLite's
+		l := sqliteLogOf(t, s)
 		d := textDraft(1, 2, uuid7(), "more")
 		p, err := l.prepare(t.Context(), &d)
 		if err != nil {

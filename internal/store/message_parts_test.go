@@ -210,7 +210,7 @@ func TestSendersAreSlowedDown(t *testing.T) {
 	if got := l.pause(tailBytes-1, 0); got != 0 {
 		t.Errorf("without a known rate it pauses for %v", got)
 	}
-	l.noteRate(50_000)
+	l.noteRate(50_000, time.Second)
 	for _, c := range []struct {
 		part  float64 // from calm to full
 		since time.Duration

@@ -112,40 +112,74 @@ func (l *sqliteLog) open(ctx context.Context, opt Options) error {
 	}
 	err := l.db.read(ctx, func(c conn) error {
 		n, err := oneInt(c, "SELECT applied FROM log_state WHERE id = 1")
+		if err != nil {
+			return err
+		}
 		l.applied = journal.Position(n) //nolint:gosec // stored from a Position
+		r := replay{log: l, conn: c, groups: make(map[muster.GroupID]*replayed)}
+		l.journal, err = openJournal(opt.Dir, l.applied, r.record)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	j, err := journal.Open(journal.Options{Dir: filepath.Join(opt.Dir, journalDir), Applied: l.applied}, l.replay)
-	if err != nil {
-		return err
-	}
-	l.journal = j
-	l.position.Store(uint64(max(l.applied, j.Stats().Last)))
+	l.tail.last = max(l.applied, l.tail.last)
+	l.position.Store(uint64(l.tail.last))
 	l.wakeApplier()
 	return nil
 }
 
-// replay takes a record that log.db lacks back into the tail.
-func (l *sqliteLog) replay(pos journal.Position, record []byte) error {
+// openJournal is journal.Open whose failure is a nil interface.
+func openJournal(dir string, applied journal.Position, record func(journal.Position, []byte) error) (logJournal, error) {
+	j, err := journal.Open(journal.Options{Dir: filepath.Join(dir, journalDir), Applied: applied}, record)
+	if err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// replay takes what log.db lacks of the journal back into the tail.
+type replay struct {
+	log    *sqliteLog
+	conn   conn // to log.db
+	groups map[muster.GroupID]*replayed
+}
+
+// replayed is how far a group is.
+type replayed struct {
+	stored muster.Seq // in log.db
+	last   muster.Seq // in the journal, so far
+}
+
+func (r *replay) record(pos journal.Position, record []byte) error {
 	d, seq, millis, err := parseRecord(record)
 	if err != nil {
 		return err
 	}
-	st, _ := l.tail.pin(d.Group)
-	defer st.unpin()
-	if st.head != 0 && seq != st.head+1 {
-		return fmt.Errorf("store: the journal has message %d of group %d after %d", seq, d.Group, st.head)
+	t := r.log.tail
+	t.last = pos
+	g := r.groups[d.Group]
+	if g == nil {
+		g = &replayed{}
+		if g.stored, err = storedHead(r.conn, d.Group); err != nil {
+			return err
+		}
+		r.groups[d.Group] = g
+	} else if seq != g.last+1 {
+		return fmt.Errorf("store: the journal has message %d of group %d after %d", seq, d.Group, g.last)
 	}
+	if g.last = seq; seq <= g.stored {
+		return nil // applied by a sweep that did not end
+	}
+	st, _ := t.pin(d.Group)
+	defer st.unpin()
 	e := &entry{
 		Message: group.Message{Draft: d, Seq: seq, Time: muster.FromMillis(millis)},
 		state:   st, millis: millis, rec: append([]byte(nil), record...),
 	}
-	l.tail.mu.Lock()
-	defer l.tail.mu.Unlock()
-	l.tail.add([]*entry{e}, pos)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.add([]*entry{e}, pos)
 	return nil
 }
 
@@ -224,8 +258,7 @@ func (l *sqliteLog) broken() error {
 func (l *sqliteLog) close() error {
 	l.queue.close(errLogStopped())
 	l.retries.Wait()
-	for l.applySome(context.Background()) == nil && l.tail.backlog() > 0 {
-	}
+	_ = l.sweep(context.Background(), func(int64, time.Duration) {}) // the journal keeps what cannot be applied
 	return l.closeFiles()
 }
 

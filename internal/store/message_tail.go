@@ -33,7 +33,7 @@ type entry struct {
 	group.Message
 	state  *groupState
 	millis int64
-	rec    []byte // the journal's record until log.db has it, then nil
+	rec    []byte // the journal's record until the journal or, after a replay, log.db has it
 }
 
 // cost is what an entry takes in memory, about.
@@ -84,8 +84,8 @@ type groupState struct {
 	// The writer's own: the next seq, valid in the batch that it names.
 	next  muster.Seq
 	batch uint64
-	// The applier's own: this group's part of what is being applied.
-	applying []*entry
+	// dirty says that the state stands in logTail.dirty.
+	dirty bool
 }
 
 // logTail is the memory of an SQLite log: the messages that the journal has and
@@ -100,21 +100,12 @@ type logTail struct {
 	sweeps uint64
 	// swept are the keys of applied messages, oldest first.
 	swept []messageKey
-	// runs are what is to be applied, in the journal's order.
-	runs      []run
-	unapplied int   // entries in runs
-	bytes     int64 // their cost
-	cached    int64 // cost of the applied entries in the tails
-
-	// inserted is how much of bytes the applier has inserted, though not yet
-	// committed: senders are let in by it, smoothly.
-	inserted atomic.Int64
-}
-
-// run is one batch of the journal.
-type run struct {
-	entries []*entry
-	last    journal.Position
+	// dirty are the groups with something to apply, and maybe others.
+	dirty     []*groupState
+	last      journal.Position // of what was added
+	unapplied int              // entries in all
+	bytes     int64            // their cost
+	cached    int64            // cost of the applied entries in the tails
 }
 
 func newLogTail() *logTail {
@@ -159,54 +150,73 @@ func (t *logTail) add(entries []*entry, last journal.Position) {
 		st.tail = append(st.tail, e)
 		st.unapplied++
 		st.head = e.Seq
+		t.markDirty(st)
 		t.keys[keyOf(&e.Draft)] = place{e.Seq, e.millis}
 		t.bytes += e.cost()
 	}
 	t.unapplied += len(entries)
-	t.runs = append(t.runs, run{entries, last})
+	t.last = last
 }
 
-// backlog is what senders have to be held up by.
+// markDirty: the caller holds mu.
+func (t *logTail) markDirty(st *groupState) {
+	if !st.dirty {
+		st.dirty = true
+		t.dirty = append(t.dirty, st)
+	}
+}
+
+// backlog is what senders have to be held up by: the bytes to be applied.
 func (t *logTail) backlog() int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.bytes - t.inserted.Load()
+	return t.bytes
 }
 
-// take gives the oldest runs, at least one if there is any, at most about limit
-// entries. They stay in the tail until applied is called with them.
-func (t *logTail) take(limit int) (runs []run) {
+// enough tells whether there is so much to apply that it should begin.
+func (t *logTail) enough() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	n, entries := 0, 0
-	for n < len(t.runs) && (n == 0 || entries+len(t.runs[n].entries) <= limit) {
-		entries += len(t.runs[n].entries)
-		n++
-	}
-	return t.runs[:n:n]
+	return t.unapplied >= applyMessages || t.bytes >= applyBytes
 }
 
-// applied notes that log.db has these runs, the oldest ones, durably.
-func (t *logTail) applied(runs []run) {
-	for _, r := range runs {
-		t.appliedRun(r) // the lock is given up in between, so that nobody waits long
-	}
-	for t.sweep() {
-	}
+// begin gives the groups with something to apply, which includes all up to the
+// position.
+func (t *logTail) begin() (states []*groupState, upTo journal.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.runs = append([]run(nil), t.runs[len(runs):]...)
-	t.shrink()
+	states, t.dirty = t.dirty, nil
+	for _, st := range states {
+		st.dirty = false
+	}
+	return states, t.last
 }
 
-func (t *logTail) appliedRun(r run) {
+// again puts back what was not applied of what begin gave.
+func (t *logTail) again(states []*groupState) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unapplied -= len(r.entries)
-	for _, e := range r.entries {
-		cost := e.cost()
-		t.bytes -= cost
-		t.inserted.Add(-cost)
+	for _, st := range states {
+		if st.unapplied > 0 {
+			t.markDirty(st)
+		}
+	}
+}
+
+// waiting are a group's entries that are to be applied, in order.
+func (t *logTail) waiting(st *groupState) []*entry {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return st.tail[len(st.tail)-st.unapplied:]
+}
+
+// applied notes that log.db has these entries durably: of each group the oldest
+// that it had not.
+func (t *logTail) applied(entries []*entry) {
+	t.mu.Lock()
+	t.unapplied -= len(entries)
+	for _, e := range entries {
+		t.bytes -= e.cost()
 		e.rec = nil
 		t.cached += e.cost()
 		t.swept = append(t.swept, keyOf(&e.Draft))
@@ -215,6 +225,10 @@ func (t *logTail) appliedRun(r run) {
 		if old := len(st.tail) - st.unapplied - cachePerGroup; old >= cachePerGroup {
 			t.forget(st, old)
 		}
+	}
+	t.shrink()
+	t.mu.Unlock()
+	for t.sweep() {
 	}
 }
 
@@ -227,7 +241,7 @@ func (t *logTail) forget(st *groupState, n int) {
 }
 
 // sweepKeys is how many keys are forgotten at a time.
-const sweepKeys = 2048
+const sweepKeys = 512
 
 // sweep forgets the oldest keys that log.db's index has, and tells whether it
 // found enough of them.
@@ -260,7 +274,7 @@ func (t *logTail) shrink() {
 			if n := len(st.tail) - st.unapplied; n > 0 {
 				t.forget(st, n)
 			}
-			if t.cached <= cacheBytes*3/4 {
+			if t.cached <= cacheBytes*15/16 {
 				break
 			}
 		}

@@ -295,14 +295,14 @@ func (l *sqliteLog) write(batch []*pending) {
 		}
 		return
 	}
+	for _, e := range entries {
+		e.rec = nil
+	}
 	l.tail.mu.Lock()
 	l.tail.add(entries, last)
-	apply := l.tail.unapplied >= applyMessages || l.tail.bytes >= applyBytes || len(l.tail.runs) == 1
 	l.tail.mu.Unlock()
 	l.position.Store(uint64(last))
-	if apply {
-		l.wakeApplier()
-	}
+	l.wakeApplier()
 	now := stopwatch()
 	for _, p := range accepted {
 		l.waits.add(now.Sub(p.queued), now)

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"muster"
+)
+
+// TestSweepThatIsCutOff: a crash between two transactions of a sweep leaves some
+// groups further in log.db than the noted position. The next start takes from
+// the journal what log.db lacks, and nothing twice.
+func TestSweepThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	for _, whole := range []bool{false, true} { // whole: only the position was not noted
+		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
+			t.Parallel()
+			opt := Options{Dir: t.TempDir(), Clock: muster.ClockFunc(time.Now)}
+			s, err := Open(t.Context(), opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := sqliteLogOf(t, s)
+			ctx, stopWriter := context.WithCancel(t.Context())
+			var writer sync.WaitGroup
+			writer.Go(func() { l.writeLoop(ctx) }) // nobody applies
+			for g := range 3 {
+				addGroup(t, s, muster.GroupID(g+1), 1, 1)
+			}
+			var acks []acked
+			for n := range 30 {
+				d := textDraft(muster.GroupID(n%3+1), 1, uuid7(), fmt.Sprint("text ", n))
+				r, err := l.Append(t.Context(), d)
+				if err != nil {
+					t.Fatal(err)
+				}
+				acks = append(acks, acked{d, r})
+			}
+			states, _ := l.tail.begin()
+			if err := l.number(t.Context(), states); err != nil {
+				t.Fatal(err)
+			}
+			cut := &slice{log: l, ctx: t.Context(), between: func(int64, time.Duration) {}}
+			for i, st := range states {
+				for k, e := range l.tail.waiting(st) {
+					if whole || i == 1 || i == 0 && k < 5 {
+						if err := cut.add(e); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			if err := cut.apply(0); err != nil {
+				t.Fatal(err)
+			}
+			stopWriter()
+			writer.Wait()
+			if err := l.closeFiles(); err != nil { // without a last sweep
+				t.Fatal(err)
+			}
+			if err := s.db.close(); err != nil {
+				t.Fatal(err)
+			}
+
+			s, stop := startStoreUntil(t, opt)
+			l = sqliteLogOf(t, s)
+			l.tail.mu.RLock()
+			left := l.tail.unapplied
+			l.tail.mu.RUnlock()
+			if want := map[bool]int{false: 15, true: 0}[whole]; left > want {
+				t.Errorf("%d messages are to be applied, not %d", left, want)
+			}
+			checkStanding(t, s, acks)
+			more := textDraft(1, 1, uuid7(), "more")
+			r, err := l.Append(t.Context(), more)
+			if err != nil || r.Seq != 11 {
+				t.Errorf("the next message: %+v, %v", r, err)
+			}
+			flushLog(t, s)
+			forgetTails(s)
+			forgetKeys(s)
+			checkStanding(t, s, append(acks, acked{more, r}))
+			stop()
+			if err := checkIntegrity(filepath.Join(opt.Dir, logFile)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
