@@ -24,8 +24,14 @@ import (
 type cli struct {
 	load.Settings
 
-	Fanout fanoutCmd `cmd:"" help:"Messages to everybody in one channel or group, beside the machine's own limit."`
-	Floor  floorCmd  `cmd:"" help:"The machine's own limit: nothing but write(2) to as many sockets."`
+	Connect connectCmd `cmd:"" help:"Handshakes and idle connections: what each costs the server."`
+	Send    sendCmd    `cmd:"" help:"Durable messages of all clients into groups."`
+	Resync  resyncCmd  `cmd:"" help:"Members who missed messages return at once."`
+	Enrol   enrolCmd   `cmd:"" help:"An enrolment of a whole roster, with members online and senders going on."`
+	Slow    slowCmd    `cmd:"" help:"Clients that stop reading, and what that does to the others."`
+	Storm   stormCmd   `cmd:"" help:"All clients return at once, while others are inside."`
+	Fanout  fanoutCmd  `cmd:"" help:"Messages to everybody in one channel or group, beside the machine's own limit."`
+	Floor   floorCmd   `cmd:"" help:"The machine's own limit: nothing but write(2) to as many sockets."`
 }
 
 type fanoutCmd struct{ load.FanoutOptions }
@@ -40,6 +46,48 @@ type floorCmd struct{ load.FanoutOptions }
 // Run measures.
 func (f *floorCmd) Run(ctx context.Context, c *cli) error {
 	return show(load.FloorOnly(ctx, c.Settings, f.FanoutOptions))
+}
+
+type connectCmd struct{ load.ConnectOptions }
+
+// Run measures.
+func (x *connectCmd) Run(ctx context.Context, c *cli) error {
+	return show(load.Connect(ctx, c.Settings, x.ConnectOptions))
+}
+
+type sendCmd struct{ load.SendOptions }
+
+// Run measures.
+func (x *sendCmd) Run(ctx context.Context, c *cli) error {
+	return show(load.Send(ctx, c.Settings, x.SendOptions))
+}
+
+type resyncCmd struct{ load.ResyncOptions }
+
+// Run measures.
+func (x *resyncCmd) Run(ctx context.Context, c *cli) error {
+	return show(load.Resync(ctx, c.Settings, x.ResyncOptions))
+}
+
+type enrolCmd struct{ load.EnrolOptions }
+
+// Run measures.
+func (x *enrolCmd) Run(ctx context.Context, c *cli) error {
+	return show(load.Enrol(ctx, c.Settings, x.EnrolOptions))
+}
+
+type slowCmd struct{ load.SlowOptions }
+
+// Run measures.
+func (x *slowCmd) Run(ctx context.Context, c *cli) error {
+	return show(load.Slow(ctx, c.Settings, x.SlowOptions))
+}
+
+type stormCmd struct{ load.StormOptions }
+
+// Run measures.
+func (x *stormCmd) Run(ctx context.Context, c *cli) error {
+	return show(load.Storm(ctx, c.Settings, x.StormOptions))
 }
 
 // errFaults ends the program with 1; the figures say what it was.

@@ -58,7 +58,7 @@ type Fanouts struct {
 
 // Fanout measures messages to many clients in one channel or group.
 func Fanout(ctx context.Context, set Settings, opt FanoutOptions) (Result, error) {
-	return measure(ctx, set, "fanout", opt, 1, func(ctx context.Context, r *rig) (any, error) {
+	return measure(ctx, set, "fanout", opt, need{groups: 1}, func(ctx context.Context, r *rig) (any, error) {
 		var all Fanouts
 		if err := r.floors(ctx, &all, opt); err != nil {
 			return all, err
@@ -79,7 +79,7 @@ func Fanout(ctx context.Context, set Settings, opt FanoutOptions) (Result, error
 
 // FloorOnly measures nothing but the floor.
 func FloorOnly(ctx context.Context, set Settings, opt FanoutOptions) (Result, error) {
-	return measure(ctx, set, "floor", opt, 0, func(ctx context.Context, r *rig) (any, error) {
+	return measure(ctx, set, "floor", opt, need{}, func(ctx context.Context, r *rig) (any, error) {
 		var all Fanouts
 		err := r.floors(ctx, &all, opt)
 		return all.Floor, err
@@ -158,6 +158,12 @@ func (r *rig) fanoutOnce(ctx context.Context, all *Fanouts, sp *speaker, f Fanou
 
 // fan measures one way of sending.
 func (r *rig) fan(ctx context.Context, sp *speaker, f *FanoutFigures, d time.Duration) error {
+	return r.fanWith(ctx, sp, f, d, func() error { return nil })
+}
+
+// fanWith measures one way of sending; after is called when everybody who reads
+// has everything, before what is missing is counted.
+func (r *rig) fanWith(ctx context.Context, sp *speaker, f *FanoutFigures, d time.Duration, after func() error) error {
 	run := r.nextRun()
 	if err := r.crew.begin(run, sp.group); err != nil {
 		return err
@@ -169,6 +175,9 @@ func (r *rig) fan(ctx context.Context, sp *speaker, f *FanoutFigures, d time.Dur
 	f.Seconds = time.Since(begun).Seconds()
 	used := cpuOf(r.nodes).Sub(before)
 	f.Messages = len(l.sent)
+	if afterErr := after(); afterErr != nil {
+		return errors.Join(err, afterErr)
+	}
 	got, each, finishErr := r.finish(uint32(f.Messages)) //nolint:gosec // a count
 	f.Deliveries, f.ServerCPU, f.User, f.System = got, used.Total.Seconds(), used.User.Seconds(), used.System.Seconds()
 	f.PerCPU, f.Reached = perSecond(got, f.ServerCPU), perSecond(int64(f.Messages), f.Seconds)

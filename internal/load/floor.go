@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"runtime"
 	"syscall"
@@ -44,12 +43,11 @@ func runFloor() error {
 		return err
 	}
 	runtime.LockOSThread()
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	l, address, err := floorListen()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stdout, l.Addr())
+	fmt.Fprintln(os.Stdout, address)
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	var w floorWriter
 	for {
@@ -74,30 +72,44 @@ func runFloor() error {
 }
 
 type floorWriter struct {
-	conns []net.Conn
-	fds   []int
-	buf   []byte
+	fds []int
+	buf []byte
 }
 
-// accept takes connections and tunes their sockets as the server does.
-func (w *floorWriter) accept(l net.Listener, n int) error {
-	for range n {
-		nc, err := l.Accept()
+// floorListen opens a socket of which the runtime knows nothing: it would watch
+// those that are accepted, and be woken for each write that was received.
+func floorListen() (fd int, address string, err error) {
+	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return 0, "", fmt.Errorf("socket: %w", err)
+	}
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return 0, "", fmt.Errorf("bind: %w", err)
+	}
+	if err = unix.Listen(fd, 4096); err != nil {
+		return 0, "", fmt.Errorf("listen: %w", err)
+	}
+	name, err := unix.Getsockname(fd)
+	at, ok := name.(*unix.SockaddrInet4)
+	if err != nil || !ok {
+		return 0, "", errors.Join(errors.New("a socket without a name"), err)
+	}
+	return fd, fmt.Sprintf("127.0.0.1:%d", at.Port), nil
+}
+
+// accept takes connections and sets what the server sets.
+func (w *floorWriter) accept(listener, n int) error {
+	for len(w.fds) < n {
+		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
 		if err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
 			return err
 		}
-		tcp, ok := nc.(*net.TCPConn)
-		if !ok {
-			return errors.New("no TCP socket")
-		}
-		raw, err := tcp.SyscallConn()
-		if err != nil {
-			return err
-		}
-		if err := raw.Control(func(fd uintptr) { w.fds = append(w.fds, int(fd)) }); err != nil {
-			return err
-		}
-		w.conns = append(w.conns, nc) // keeps the descriptor open
+		w.fds = append(w.fds, fd)
 	}
 	return nil
 }

@@ -65,19 +65,37 @@ type rig struct {
 	nodes  []*node
 	world  *world
 	crew   *crew
+	second *crew // see aside; nil: none
 	run    uint16
-	faults crowd.Faults
+	faults *crowd.Faults
+}
+
+// need is what a measurement needs of the world: people with a session beside the
+// clients, how many are on the roster at least, and groups.
+type need struct{ people, roster, groups int }
+
+// aside starts a second crew of n people, beside those of the first, and gives a
+// rig of it on the same servers.
+func (r *rig) aside(ctx context.Context, n int) (*rig, error) {
+	c, err := startCrew(ctx, r.set, r.set.Clients, n)
+	if err != nil {
+		return nil, err
+	}
+	r.second = c
+	set := *r.set
+	set.Clients, set.Profile = n, ""
+	return &rig{set: &set, place: r.place, nodes: r.nodes, world: r.world, crew: c, run: 1 << 12, faults: r.faults}, nil
 }
 
 // measure sets everything up, measures, and takes it down.
-func measure(ctx context.Context, set Settings, name string, options any, groups int, fn func(ctx context.Context, r *rig) (any, error)) (res Result, err error) {
+func measure(ctx context.Context, set Settings, name string, options any, need need, fn func(ctx context.Context, r *rig) (any, error)) (res Result, err error) {
 	if err := set.settle(); err != nil {
 		return res, err
 	}
 	res = Result{Name: name, Machine: bench.ThisMachine(), Options: options}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r, err := openRig(ctx, &set, groups)
+	r, err := openRig(ctx, &set, need)
 	if err != nil {
 		return res, err
 	}
@@ -88,15 +106,10 @@ func measure(ctx context.Context, set Settings, name string, options any, groups
 	}
 	res.Figures, err = fn(ctx, r)
 	set.say("")
-	res.Faults, res.Kernel = r.faults, proc.KernelNow()
+	res.Faults, res.Kernel = *r.faults, proc.KernelNow()
 	res.Server = usage(len(r.nodes), cpuOf(r.nodes), memoryOf(r.nodes))
 	if cpu, cpuErr := r.crew.cpu(); cpuErr == nil {
-		var m proc.Memory
-		for _, w := range r.crew.workers {
-			one := proc.MemoryOf(w.pid())
-			m.Resident, m.Anonymous, m.Share, m.Peak = m.Resident+one.Resident, m.Anonymous+one.Anonymous, m.Share+one.Share, m.Peak+one.Peak
-		}
-		res.Clients = usage(len(r.crew.workers), cpu, m)
+		res.Clients = usage(len(r.crew.workers), cpu, r.crew.memory())
 	}
 	if cpu, cpuErr := proc.CPUOf(os.Getpid()); cpuErr == nil {
 		res.Own = usage(1, cpu, proc.MemoryOf(os.Getpid()))
@@ -106,8 +119,8 @@ func measure(ctx context.Context, set Settings, name string, options any, groups
 
 // openRig makes the world where it is not there yet, starts the servers anew, so
 // that nothing of the making is left in them, and starts the workers.
-func openRig(ctx context.Context, set *Settings, groups int) (r *rig, err error) {
-	r = &rig{set: set}
+func openRig(ctx context.Context, set *Settings, need need) (r *rig, err error) {
+	r = &rig{set: set, faults: &crowd.Faults{}}
 	if r.place, err = makePlace(ctx, set); err != nil {
 		return nil, err
 	}
@@ -116,7 +129,7 @@ func openRig(ctx context.Context, set *Settings, groups int) (r *rig, err error)
 			err = errors.Join(err, r.close())
 		}
 	}()
-	if err := r.prepare(ctx, groups); err != nil {
+	if err := r.prepare(ctx, need); err != nil {
 		return r, fmt.Errorf("make the people: %w", err)
 	}
 	set.say("starting %d server processes", set.Nodes)
@@ -126,28 +139,29 @@ func openRig(ctx context.Context, set *Settings, groups int) (r *rig, err error)
 	if err := proc.Bind(set.ClientCPUs); err != nil {
 		return r, err
 	}
-	r.crew, err = startCrew(ctx, set, set.Clients)
+	r.crew, err = startCrew(ctx, set, 0, set.Clients)
 	return r, err
 }
 
 // prepare finds or makes the world.
-func (r *rig) prepare(ctx context.Context, groups int) error {
+func (r *rig) prepare(ctx context.Context, need need) error {
 	set := r.set
-	groups = max(groups, set.Groups)
-	if r.world = readWorld(r.place.dir, set.Clients, groups); r.world != nil {
+	need.groups, need.people = max(need.groups, set.Groups), need.people+set.Clients
+	need.roster = max(need.roster, need.people)
+	if r.world = readWorld(r.place.dir, need); r.world != nil {
 		return nil
 	}
 	if len(set.URL) > 0 {
 		if set.DataDir == "" {
 			return errors.New("the sessions made before are too few, and without --data-of-server none can be made")
 		}
-		w, err := makeWorld(ctx, set, &node{url: set.URL[0]}, r.place.dir, set.DataDir, set.Clients, groups)
+		w, err := makeWorld(ctx, set, &node{url: set.URL[0]}, r.place.dir, set.DataDir, need)
 		r.world = w
 		return err
 	}
 	if set.Data != "" {
 		if left, err := os.ReadDir(set.Data); err == nil && len(left) > 0 {
-			return fmt.Errorf("%s is not empty and has no people for %d clients and %d groups: name another directory", set.Data, set.Clients, groups)
+			return fmt.Errorf("%s is not empty and has not %d people, %d on the roster, in %d groups: name another directory", set.Data, need.people, need.roster, need.groups)
 		}
 	}
 	alone := *set
@@ -156,13 +170,16 @@ func (r *rig) prepare(ctx context.Context, groups int) error {
 	if err != nil {
 		return err
 	}
-	w, err := makeWorld(ctx, set, first[0], r.place.dir, r.place.dir+"/node0", set.Clients, groups)
+	w, err := makeWorld(ctx, set, first[0], r.place.dir, r.place.dir+"/node0", need)
 	r.world = w
 	return errors.Join(err, stopAll(first))
 }
 
 func (r *rig) close() error {
 	var errs []error
+	if r.second != nil {
+		errs = append(errs, r.second.stop())
+	}
 	if r.crew != nil {
 		errs = append(errs, r.crew.stop())
 	}
@@ -218,7 +235,7 @@ func (r *rig) connect(o crowd.Order) (c connection, replies []crowd.Reply, err e
 		o.TimeoutMS += int64(float64(r.set.Clients) / r.set.Rate * 1000)
 	}
 	replies, err = r.crew.do(o, func(w *worker, o *crowd.Order) {
-		o.From, o.Count = w.first, w.count
+		o.From, o.Count = r.crew.offset+w.first, w.count
 		o.Rate = r.set.Rate * float64(w.count) / float64(r.set.Clients)
 	})
 	c.ServerCPU = cpuOf(r.nodes).Sub(before).Total.Seconds()

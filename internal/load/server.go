@@ -168,8 +168,11 @@ func startNode(ctx context.Context, set *Settings, p *place, i int, routes []str
 	}
 	args := []string{
 		serveRole, "--json", "--listen=127.0.0.1:0", "--data=" + filepath.Join(p.dir, "node"+strconv.Itoa(i)), "--ops.listen=" + ops,
-		"--log.level=warn", "--live.messages_per_second=1000000", "--live.burst=1000000", "--live.handshakes_per_second=0",
+		"--log.level=warn", "--live.messages_per_second=1000000", "--live.burst=1000000",
 		"--enrolment.per_group=1000", "--enrolment.per_requester=1000",
+	}
+	if !set.Admission {
+		args = append(args, "--live.handshakes_per_second=0")
 	}
 	if p.database != "" {
 		args = append(args, "--database="+p.database)

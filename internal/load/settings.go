@@ -49,6 +49,10 @@ type Settings struct {
 	Patience time.Duration `help:"How long to wait for what should come." default:"30s" json:"-"`
 	Profile  string        `help:"Write a CPU profile of the (first) server during the measurement to this file." type:"path" json:"-"`
 
+	// Unbound lets the scheduler place server and clients.
+	Unbound bool `help:"Bind nothing to processors." json:"unbound,omitempty"`
+	// Admission leaves the server's limit on handshakes as it is configured.
+	Admission bool `kong:"-" json:"admission_limited"`
 	// Progress is where the progress line goes; nil: nowhere.
 	Progress io.Writer `kong:"-" json:"-"`
 }
@@ -65,7 +69,7 @@ func (s *Settings) settle() error {
 	case len(s.URL) > 0 && s.DataDir == "" && s.Data == "":
 		return errors.New("a running server needs --data-of-server, or --data with sessions made before")
 	}
-	if len(s.ServerCPUs) == 0 && len(s.ClientCPUs) == 0 && s.Nodes == 1 && len(s.URL) == 0 && runtime.NumCPU() > 1 {
+	if !s.Unbound && len(s.ServerCPUs) == 0 && len(s.ClientCPUs) == 0 && s.Nodes == 1 && len(s.URL) == 0 && runtime.NumCPU() > 1 {
 		s.ServerCPUs = []int{0}
 		for c := 1; c < runtime.NumCPU(); c++ {
 			s.ClientCPUs = append(s.ClientCPUs, c)

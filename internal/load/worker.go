@@ -140,6 +140,8 @@ type worker struct {
 type crew struct {
 	workers []*worker
 	report  *os.File
+	// offset is the place of its first client among all people.
+	offset  int
 	reading sync.WaitGroup
 	dones   chan crowd.Done
 	settled settled
@@ -153,7 +155,7 @@ type settled struct {
 }
 
 // startCrew starts as many workers as n clients need.
-func startCrew(ctx context.Context, set *Settings, n int) (*crew, error) {
+func startCrew(ctx context.Context, set *Settings, offset, n int) (*crew, error) {
 	files, err := proc.RaiseOpenFiles()
 	if err != nil {
 		return nil, err
@@ -164,7 +166,7 @@ func startCrew(ctx context.Context, set *Settings, n int) (*crew, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &crew{report: r, dones: make(chan crowd.Done, 1<<16)}
+	c := &crew{report: r, offset: offset, dones: make(chan crowd.Done, 1<<16)}
 	for i := range count {
 		share := n / count
 		if i < n%count {
@@ -174,7 +176,7 @@ func startCrew(ctx context.Context, set *Settings, n int) (*crew, error) {
 		if i > 0 {
 			wk.first = c.workers[i-1].first + c.workers[i-1].count
 		}
-		wk.child, err = startChild(ctx, set.ClientCPUs, nil, []*os.File{w}, workerRole, strconv.Itoa(i), strconv.Itoa(wk.first+1))
+		wk.child, err = startChild(ctx, set.ClientCPUs, nil, []*os.File{w}, workerRole, strconv.Itoa(i), strconv.Itoa(offset+wk.first+1))
 		if err != nil {
 			return nil, errors.Join(err, c.stop())
 		}
@@ -237,8 +239,13 @@ func (c *crew) cpu() (sum proc.CPU, err error) {
 
 // begin begins a run with every worker.
 func (c *crew) begin(run uint16, group int64) error {
+	return c.beginWatching(run, group, 0)
+}
+
+// beginWatching is begin, and everybody should be told of a new group.
+func (c *crew) beginWatching(run uint16, group, watch int64) error {
 	c.settled = settled{run: uint32(run), left: map[uint32]int{}, last: map[uint32]int64{}}
-	_, err := c.do(crowd.Order{Op: crowd.OpBegin, Run: run, Group: group}, nil)
+	_, err := c.do(crowd.Order{Op: crowd.OpBegin, Run: run, Group: group, Watch: watch}, nil)
 	return err
 }
 

@@ -27,6 +27,7 @@ type world struct {
 	// Owner is the owner's session, who is in all groups and the channel's owner.
 	Owner   string  `json:"owner"`
 	People  int     `json:"people"`
+	Roster  int     `json:"roster"`
 	Channel int64   `json:"channel"`
 	Groups  []int64 `json:"groups"`
 	// tokens is the file of the people's sessions, a line each.
@@ -46,13 +47,13 @@ const (
 
 // readWorld reads a world that was made before; nil: there is none that is large
 // enough.
-func readWorld(dir string, people, groups int) *world {
+func readWorld(dir string, need need) *world {
 	b, err := os.ReadFile(filepath.Join(dir, worldFile))
 	if err != nil {
 		return nil
 	}
 	w := &world{tokens: filepath.Join(dir, tokensFile)}
-	if json.Unmarshal(b, w) != nil || w.People < people || len(w.Groups) < groups {
+	if json.Unmarshal(b, w) != nil || w.People < need.people || w.Roster < need.roster || len(w.Groups) < need.groups {
 		return nil
 	}
 	return w
@@ -60,8 +61,8 @@ func readWorld(dir string, people, groups int) *world {
 
 // makeWorld makes people, a channel with all of them on its roster, and groups
 // with all of them, on a running server.
-func makeWorld(ctx context.Context, set *Settings, n *node, dir, data string, people, groups int) (*world, error) {
-	w := &world{People: people, tokens: filepath.Join(dir, tokensFile)}
+func makeWorld(ctx context.Context, set *Settings, n *node, dir, data string, need need) (*world, error) {
+	w := &world{People: need.people, Roster: need.roster, tokens: filepath.Join(dir, tokensFile)}
 	admin := client.NewServices(client.UnixURL, "", client.UnixHTTP(app.AdminSocket(data)))
 	if n.setup != "" {
 		r, err := client.NewServices(n.url, "", nil).Register(ctx, connect.NewRequest(&musterv1.RegisterRequest{
@@ -79,12 +80,12 @@ func makeWorld(ctx context.Context, set *Settings, n *node, dir, data string, pe
 		w.Owner = r.Msg.GetToken()
 	}
 	owner := client.NewServices(n.url, w.Owner, nil)
-	set.say("making %d people", people)
+	set.say("making %d people", need.roster)
 	if err := w.roster(ctx, owner); err != nil {
 		return nil, err
 	}
-	for i := range groups {
-		set.say("bringing %d people into group %d of %d", people, i+1, groups)
+	for i := range need.groups {
+		set.say("bringing %d people into group %d of %d", need.roster, i+1, need.groups)
 		g, err := newGroup(ctx, owner, fmt.Sprintf("Load %d", i))
 		if err != nil {
 			return nil, err
@@ -109,18 +110,23 @@ const importPart = 5000
 
 // roster makes the channel and the people on its roster.
 func (w *world) roster(ctx context.Context, owner client.Services) error {
-	ch, err := owner.CreateChannel(ctx, connect.NewRequest(&musterv1.CreateChannelRequest{Name: "Load", JoinPolicy: musterv1.JoinPolicy_JOIN_POLICY_OPEN}))
-	if err != nil {
+	var err error
+	if w.Channel, err = newChannel(ctx, owner, "Load"); err != nil {
 		return err
 	}
-	w.Channel = ch.Msg.GetChannel().GetId()
+	return importPeople(ctx, owner, w.Channel, 0, w.Roster)
+}
+
+// importPeople puts people on the roster of a channel, who are made where they
+// are not there yet.
+func importPeople(ctx context.Context, owner client.Services, channel int64, first, n int) error {
 	im := owner.ImportRoster(ctx)
-	for from := 0; from < w.People; from += importPart {
+	for from := first; from < first+n; from += importPart {
 		msg := &musterv1.ImportRosterRequest{CreateAccounts: true}
-		if from == 0 {
-			msg.ChannelId = w.Channel
+		if from == first {
+			msg.ChannelId = channel
 		}
-		for i := from; i < min(from+importPart, w.People); i++ {
+		for i := from; i < min(from+importPart, first+n); i++ {
 			msg.Lines = append(msg.Lines, &musterv1.ImportLine{Line: int64(i), Account: personName(i), Level: musterv1.Level_LEVEL_MEMBER})
 		}
 		if err := im.Send(msg); err != nil {
@@ -135,6 +141,14 @@ func (w *world) roster(ctx context.Context, owner client.Services) error {
 }
 
 func personName(i int) string { return fmt.Sprintf("load%07d", i) }
+
+func newChannel(ctx context.Context, owner client.Services, name string) (int64, error) {
+	ch, err := owner.CreateChannel(ctx, connect.NewRequest(&musterv1.CreateChannelRequest{Name: name, JoinPolicy: musterv1.JoinPolicy_JOIN_POLICY_OPEN}))
+	if err != nil {
+		return 0, err
+	}
+	return ch.Msg.GetChannel().GetId(), nil
+}
 
 func newGroup(ctx context.Context, owner client.Services, name string) (int64, error) {
 	g, err := owner.CreateGroup(ctx, connect.NewRequest(&musterv1.CreateGroupRequest{Name: name}))

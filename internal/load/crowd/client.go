@@ -262,7 +262,7 @@ func (c *Crowd) event(e *event) error {
 	case socket.Sent:
 		return c.acknowledged(c.current, e)
 	case socket.MemberAdded:
-		if socket.AddedTo(e.Body) == c.order.Group && c.order.Op == OpAdded {
+		if c.watched != 0 && socket.AddedTo(e.Body) == c.watched {
 			c.wasAdded(cl)
 		}
 	case socket.SessionClosed:

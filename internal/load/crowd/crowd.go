@@ -67,6 +67,8 @@ type Crowd struct {
 	began    int64
 	nextDial int
 	waiting  comebacks
+	watched  int64
+	watching int64 // since when
 	addedNow int
 }
 
@@ -153,6 +155,9 @@ func (c *Crowd) Run(ctx context.Context) error {
 
 // ready goes on with a client whose socket has something.
 func (c *Crowd) ready(i int) {
+	if i >= len(c.clients) {
+		return // an order forgot them since epoll said so
+	}
 	cl := &c.clients[i]
 	var err error
 	switch cl.state {

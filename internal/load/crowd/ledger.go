@@ -162,6 +162,19 @@ func (l *ledger) skipped(client uint32, count int64) {
 	l.told[client] += uint32(min(max(count, 0), maxSeq)) //nolint:gosec // bounded
 }
 
+// reached is the number before which a client has everything, or was told that it
+// missed it.
+func (l *ledger) reached(client, next uint32) uint32 {
+	told := l.told[client]
+	if told == 0 {
+		return next
+	}
+	for _, g := range l.gaps[client] {
+		told -= min(told, g.end-g.first)
+	}
+	return next + told
+}
+
 // finish counts what a client did not get of total messages.
 func (l *ledger) finish(client, next, total uint32) {
 	var missing uint32

@@ -33,8 +33,10 @@ type Order struct {
 	SyncFrom int64 `json:"sync_from,omitempty"`
 	SyncTo   int64 `json:"sync_to,omitempty"`
 
-	// Begin: a new run of messages.
-	Run uint16 `json:"run,omitempty"`
+	// Begin: a new run of messages. Watch is a group of which every client should
+	// be told that it is a member now.
+	Run   uint16 `json:"run,omitempty"`
+	Watch int64  `json:"watch,omitempty"`
 	// Finish: of so many messages, or with Heads up to these places in groups.
 	Total uint32          `json:"total,omitempty"`
 	Heads map[int64]int64 `json:"heads,omitempty"`
@@ -65,7 +67,7 @@ const (
 	OpPause, OpResume = "pause", "resume"
 	// OpSend sends.
 	OpSend = "send"
-	// OpAdded waits until every client was told that it is in the Group.
+	// OpAdded waits until every client was told that it is in the group to watch.
 	OpAdded = "added"
 )
 

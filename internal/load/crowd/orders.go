@@ -42,12 +42,7 @@ func (c *Crowd) begin() error {
 		return c.pauseLast(o.Count, o.Op == OpPause)
 	case OpSend:
 		return c.beginSend()
-	case OpAdded:
-		c.addedNow = 0
-		c.fresh()
-		for i := range c.clients {
-			c.clients[i].flags &^= added
-		}
+	case OpAdded: // see proceed
 	default:
 		return fmt.Errorf("an order %q that there is not", o.Op)
 	}
@@ -135,6 +130,7 @@ func (c *Crowd) beginRun() {
 	for i := range c.clients {
 		cl := &c.clients[i]
 		cl.next, cl.seq = 0, 0
+		cl.flags &^= added
 		if cl.flags&paused == 0 {
 			cl.flags &^= slow
 		}
@@ -146,6 +142,8 @@ func (c *Crowd) beginRun() {
 		}
 	}
 	c.sending = false
+	c.watched, c.watching, c.addedNow = c.order.Watch, Now(), 0
+	c.fresh()
 	c.ledger = newLedger(c.order.Run, uint32(readers), c.everywhere) //nolint:gosec // a count
 }
 
@@ -187,7 +185,7 @@ func (c *Crowd) proceed(now int64) (over bool, wait int, err error) {
 		return c.sendOn(now)
 	case OpAdded:
 		if c.addedNow >= c.inside {
-			c.reply.Later = Encoded(c.later)
+			c.reply.Later, c.reply.Faults = Encoded(c.later), c.ledger.faults
 			return true, 0, nil
 		}
 		return false, 20, nil
@@ -243,7 +241,7 @@ func (c *Crowd) complete() bool {
 			if cl.seq != 0 && cl.seq < c.order.Heads[cl.group] {
 				return false
 			}
-		} else if cl.next < c.order.Total {
+		} else if c.ledger.reached(uint32(i), cl.next) < c.order.Total { //nolint:gosec // an index
 			return false
 		}
 	}
@@ -276,5 +274,5 @@ func (c *Crowd) wasAdded(cl *client) {
 	}
 	cl.flags |= added
 	c.addedNow++
-	Record(c.later, sinceNs(c.at, c.began))
+	Record(c.later, sinceNs(c.at, c.watching))
 }
