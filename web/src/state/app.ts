@@ -3,6 +3,8 @@ import { importRoster } from '../api/importRoster.ts';
 import type { Live, LiveStatus } from '../api/live.ts';
 import { Channels } from './channels.ts';
 import { Drafts } from './drafts.ts';
+import { EnrolmentPlan } from './enrolmentPlan.ts';
+import { Enrolments } from './enrolments.ts';
 import { Groups } from './groups.ts';
 import { Invitations } from './invitations.ts';
 import type { Kept } from './kept.ts';
@@ -79,6 +81,16 @@ export class Home {
   /** openLog opens a group's log around a seq or at its end; ending the scope closes it. */
   openLog(groupId: bigint, place: number | 'end', scope: Scope): GroupLog {
     return new GroupLog(this.live, groupId, place, scope);
+  }
+
+  /** openEnrolments reads a group's enrolments and keeps them up to date until the scope ends. */
+  openEnrolments(groupId: bigint, scope: Scope): Enrolments {
+    return new Enrolments(this.clients, this.live, groupId, scope);
+  }
+
+  /** openPlan goes on with the enrolment that is being prepared for a group. */
+  openPlan(groupId: bigint, scope: Scope): EnrolmentPlan {
+    return new EnrolmentPlan(this.clients, this.drafts, groupId, scope);
   }
 
   /** openRoom goes into a channel's room; ending the scope leaves it. */

@@ -4,7 +4,8 @@ import { Store, type Readable } from './store.ts';
 export type Route =
   | { page: 'home' }
   | { page: 'channel'; id: bigint; tab: string }
-  | { page: 'group'; id: bigint; tab: string }
+  /** item is something that the tab is about: one enrolment. */
+  | { page: 'group'; id: bigint; tab: string; item?: bigint }
   | { page: 'invitations' }
   | { page: 'settings'; tab: string }
   | { page: 'admin'; tab: string }
@@ -13,16 +14,18 @@ export type Route =
 
 /** parse reads an address's path. tab is '' on the first page of a place. */
 export function parse(path: string): Route {
-  const [first = '', second = '', third = '', ...rest] = path.split('/').slice(1);
-  if (rest.length > 0) return { page: 'unknown' };
-  const id = /^\d{1,19}$/.test(second) ? BigInt(second) : undefined;
+  const [first = '', second = '', third = '', fourth, ...rest] = path.split('/').slice(1);
+  const item = idOf(fourth ?? '');
+  if (rest.length > 0 || (fourth !== undefined && (first !== 'g' || item === undefined))) return { page: 'unknown' };
+  const id = idOf(second);
   switch (first) {
     case '':
       return { page: 'home' };
     case 'c':
       return id === undefined ? { page: 'unknown' } : { page: 'channel', id, tab: third };
     case 'g':
-      return id === undefined ? { page: 'unknown' } : { page: 'group', id, tab: third };
+      if (id === undefined) return { page: 'unknown' };
+      return item === undefined ? { page: 'group', id, tab: third } : { page: 'group', id, tab: third, item };
     case 'invitations':
       return { page: 'invitations' };
     case 'settings':
@@ -38,13 +41,17 @@ export function parse(path: string): Route {
   }
 }
 
+function idOf(text: string): bigint | undefined {
+  return /^\d{1,19}$/.test(text) ? BigInt(text) : undefined;
+}
+
 /** href is the address of a place. */
 export function href(route: Route): string {
   switch (route.page) {
     case 'channel':
       return `/c/${route.id}${route.tab && `/${route.tab}`}`;
     case 'group':
-      return `/g/${route.id}${route.tab && `/${route.tab}`}`;
+      return `/g/${route.id}${route.tab && `/${route.tab}`}${route.item === undefined ? '' : `/${route.item}`}`;
     case 'invitations':
       return '/invitations';
     case 'settings':

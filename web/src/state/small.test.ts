@@ -49,6 +49,7 @@ test.each([
   ['/c/12', { page: 'channel', id: 12n, tab: '' }],
   ['/c/12/roster', { page: 'channel', id: 12n, tab: 'roster' }],
   ['/g/9007199254740993', { page: 'group', id: 9007199254740993n, tab: '' }],
+  ['/g/12/enrol/34', { page: 'group', id: 12n, tab: 'enrol', item: 34n }],
   ['/invitations', { page: 'invitations' }],
   ['/settings/sessions', { page: 'settings', tab: 'sessions' }],
   ['/admin', { page: 'admin', tab: '' }],
@@ -59,7 +60,7 @@ test.each([
   expect(href(route)).toBe(path);
 });
 
-test.each(['/c/', '/c/x', '/c/-1', '/c/1/a/b', '/nothing'])('%s is none', (path) => {
+test.each(['/c/', '/c/x', '/c/-1', '/c/1/a/b', '/g/1/enrol/x', '/g/1/enrol/2/3', '/nothing'])('%s is none', (path) => {
   expect(parse(path)).toEqual({ page: 'unknown' });
 });
 

@@ -1,6 +1,7 @@
 import { Radio } from 'lucide-react';
 import { useCallback } from 'react';
 
+import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
 import { explain } from '../../i18n/explain.ts';
 import type { OpenRoom, RoomValue } from '../../state/room.ts';
 import type { Scope } from '../../state/scope.ts';
@@ -9,6 +10,7 @@ import { EmptyState } from '../../ui/EmptyState.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
 import { useHome } from '../context.tsx';
+import { EnrolButton } from '../enrolment/EnrolButton.tsx';
 import { ChannelIcon } from '../shell/Navigation.tsx';
 import { Place } from '../shell/Place.tsx';
 import { useOpened } from '../useOpened.ts';
@@ -34,6 +36,7 @@ export function ChannelPlace({ id }: { id: bigint; tab: string }) {
           <Radio size={14} aria-hidden /> {t.channel.live}
         </span>
       }
+      actions={channel && channel.yourLevel >= Level.ADMIN && <EnrolButton to={`/c/${id}/enrol`} />}
       aside={aside}
     >
       {room && value && <Room room={room} value={value} name={channel?.name ?? ''} />}

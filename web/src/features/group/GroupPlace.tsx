@@ -1,5 +1,6 @@
 import { useCallback, useState } from 'react';
 
+import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import type { Scope } from '../../state/scope.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { EmptyState } from '../../ui/EmptyState.tsx';
@@ -7,6 +8,7 @@ import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
 import { Composer } from '../Composer.tsx';
 import { useHome } from '../context.tsx';
+import { EnrolButton } from '../enrolment/EnrolButton.tsx';
 import { Place } from '../shell/Place.tsx';
 import { useLimits } from '../useLimits.ts';
 import { useOpened } from '../useOpened.ts';
@@ -32,6 +34,7 @@ export function GroupPlace({ id }: { id: bigint; tab: string }) {
       title={group.name}
       icon={<Avatar name={group.name} size="small" level="member" square />}
       note={`${t.group.members(group.memberCount)} · ${t.group.kept}`}
+      actions={group.role !== Role.MEMBER && <EnrolButton to={`/g/${id}/enrol`} />}
       aside={<GroupPeople groupId={id} />}
     >
       <Talking id={id} name={group.name} />

@@ -57,7 +57,7 @@ export function NewChannel({ onClose }: { onClose: () => void }) {
 }
 
 /** NewGroup asks for what a group needs to begin with. */
-export function NewGroup({ onClose }: { onClose: () => void }) {
+export function NewGroup({ onClose, onMade }: { onClose: () => void; onMade?: (groupId: bigint) => void }) {
   const { t } = useTexts();
   const { clients, groups } = useHome();
   const { router } = useRoot();
@@ -68,7 +68,8 @@ export function NewGroup({ onClose }: { onClose: () => void }) {
     const { group } = await clients.group.createGroup({ name, about });
     await groups.load();
     onClose();
-    if (group) router.go(`/g/${group.id}`);
+    if (group && onMade) onMade(group.id);
+    else if (group) router.go(`/g/${group.id}`);
   }
   return (
     <Dialog title={t.shell.newGroup} onClose={onClose}>

@@ -20,6 +20,7 @@ const SettingsPlace = lazy(() => import('../account/SettingsPlace.tsx'));
 const AdminPlace = lazy(() => import('../admin/AdminPlace.tsx'));
 const InvitationsPlace = lazy(() => import('../enrolment/InvitationsPlace.tsx'));
 const EnrolPlace = lazy(() => import('../enrolment/EnrolPlace.tsx'));
+const EnrolChannelPlace = lazy(() => import('../enrolment/EnrolChannelPlace.tsx'));
 
 /** Shell is the page of somebody who is signed in: the list on the left, and the place where they are. */
 export function Shell() {
@@ -63,9 +64,10 @@ function RoutePlace({ route }: { route: Route }) {
   const { t } = useTexts();
   switch (route.page) {
     case 'channel':
+      if (route.tab === 'enrol') return <EnrolChannelPlace key={String(route.id)} channelId={route.id} />;
       return <ChannelPlace key={String(route.id)} id={route.id} tab={route.tab} />;
     case 'group':
-      if (route.tab === 'enrol') return <EnrolPlace key={String(route.id)} groupId={route.id} />;
+      if (route.tab === 'enrol') return <EnrolPlace key={String(route.id)} groupId={route.id} jobId={route.item} />;
       return <GroupPlace key={String(route.id)} id={route.id} tab={route.tab} />;
     case 'invitations':
       return <InvitationsPlace />;
