@@ -2,12 +2,15 @@ package gateway_test
 
 import (
 	"context"
-	"net"
+	"errors"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -209,29 +212,68 @@ func BenchmarkReturn(b *testing.B) {
 	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/return")
 }
 
-// BenchmarkIdle connects 2,000 clients that then do nothing, and tells what one
-// costs the process, the other end of its socket (a net.Conn) included.
+// BenchmarkIdle connects 10,000 people who are in five groups each and then do
+// nothing, from another process, and tells what one costs this process: memory
+// of heap and stacks, and processor time from the handshake to the welcome. The
+// sessions are known (they have been checked lately), as after a cut.
 func BenchmarkIdle(b *testing.B) {
-	const conns = 2000
+	const people, groups, batch = 10_000, 5, 1000
 	r := start(b, nil)
-	ps := r.crowd("p", conns)
-	r.group(ps...)
+	ps := r.crowd("p", people)
+	r.fullGroups(groups, ps)
 	for b.Loop() {
-		before := inUse()
-		sockets := make([]net.Conn, conns)
-		for i, p := range ps {
-			c := p.welcomed(false)
-			sockets[i] = c.nc
-			c.r = nil
+		start := inUse()
+		for _, p := range ps {
+			if _, _, err := r.domain.Accounts.Authenticate(b.Context(), p.token); err != nil {
+				b.Fatal(err)
+			}
 		}
-		after := inUse()
-		b.ReportMetric(float64(after-before)/conns, "bytes/connection")
-		for _, nc := range sockets {
-			_ = nc.Close()
+		for _, round := range []string{"first", "again"} {
+			before, cpu := inUse(), cpuTime(b)
+			var crowds []*crowd
+			for at := 0; at < people; at += batch {
+				c, news := crowdProcess(b, crowdOrder{URL: r.URL, Tokens: tokens(ps[at : at+batch]), Parallel: 16})
+				if news.Ready != batch {
+					b.Fatalf("%d are ready", news.Ready)
+				}
+				crowds = append(crowds, c)
+			}
+			b.ReportMetric(float64((cpuTime(b) - cpu).Microseconds())/people, "us-cpu/hello-"+round)
+			now := inUse()
+			b.ReportMetric(float64(now-before)/people, "bytes/connection-"+round)
+			if round == "first" {
+				b.ReportMetric(float64(now-start)/people, "bytes/connection+login")
+			}
+			if file := os.Getenv("GATEWAY_BENCH_HEAP"); file != "" && round == "first" {
+				writeHeap(b, file)
+			}
+			for _, c := range crowds {
+				c.end()
+			}
+			r.await("the end", func() bool { return r.gw.Stats().Engine.Connections == 0 })
 		}
-		r.await("the end", func() bool { return r.gw.Stats().Engine.Connections == 0 })
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// writeHeap writes a heap profile, for whoever looks for what a session costs.
+func writeHeap(b *testing.B, file string) {
+	f, err := os.Create(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := errors.Join(pprof.WriteHeapProfile(f), f.Close()); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// cpuTime is what this process has used of the processors.
+func cpuTime(b testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // inUse is the memory of heap and stacks after a collection.

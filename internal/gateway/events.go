@@ -95,8 +95,10 @@ func (g *Gateway) hearPeople(_ string, payload []byte) {
 func (g *Gateway) apply(n notice) {
 	switch n.Kind {
 	case noticeAdded:
+		g.known.forget(n.Accounts)
 		g.settle(change{group: n.Group, accounts: g.dir.online(n.Accounts), enrolment: n.Enrolment})
 	case noticeRemoved:
+		g.known.forget(n.Accounts)
 		here := g.dir.online(n.Accounts)
 		for _, a := range here {
 			for _, s := range g.dir.of(a) {
@@ -107,6 +109,7 @@ func (g *Gateway) apply(n notice) {
 	case noticeDissolved:
 		g.dissolved(n.Group)
 	case noticeInvited:
+		g.known.forget(n.Accounts)
 		g.settle(change{invitation: n.Invitation, accounts: g.dir.online(n.Accounts)})
 	case noticeEnded:
 		for _, s := range g.dir.end(n.Sessions) {
@@ -128,6 +131,7 @@ func (g *Gateway) apply(n notice) {
 
 // dissolved takes everybody out of a group that is no more.
 func (g *Gateway) dissolved(id muster.GroupID) {
+	g.known.forgetAll()
 	f := frameOf(&musterv1.ServerFrame{Body: &musterv1.ServerFrame_MemberRemoved{
 		MemberRemoved: &musterv1.MemberRemoved{GroupId: int64(id), Why: "dissolved"},
 	}})

@@ -128,6 +128,7 @@ type Gateway struct {
 	stopping              atomic.Bool
 
 	dir      directory
+	known    known
 	groups   groupTable
 	rooms    roomTable
 	outbox   outbox

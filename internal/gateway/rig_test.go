@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 
 	musterv1 "muster/gen/muster/v1"
@@ -28,8 +27,6 @@ import (
 	"muster/internal/gateway"
 	"muster/internal/store"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds a hang; nothing waits that long when all is well.
 const patience = 30 * time.Second
@@ -56,6 +53,8 @@ type rig struct {
 	store  *store.Store
 	bus    gateway.Bus
 	cfg    config.Config
+	// services may change what the gateway gets; nil: nothing.
+	services func(*gateway.Services)
 	// stop ends the gateway as the server's stop does, and gives Run's error.
 	stop func() error
 
@@ -69,10 +68,22 @@ func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 	return startWith(t, config.Default(), tweak)
 }
 
+// startServing makes a rig whose gateway gets other services.
+func startServing(t testing.TB, tweak func(*gateway.Options), services func(*gateway.Services)) *rig {
+	t.Helper()
+	return startRig(&rig{TB: t, cfg: config.Default(), services: services}, tweak)
+}
+
 // startWith makes a rig whose domain has a configuration of its own.
 func startWith(t testing.TB, cfg config.Config, tweak func(*gateway.Options)) *rig {
 	t.Helper()
-	r := &rig{TB: t, clock: muster.ClockFunc(time.Now), cfg: cfg}
+	return startRig(&rig{TB: t, cfg: cfg}, tweak)
+}
+
+func startRig(r *rig, tweak func(*gateway.Options)) *rig {
+	r.Helper()
+	t := r.TB
+	r.clock = muster.ClockFunc(time.Now)
 	ids := muster.NewIDs(r.clock)
 	s, err := store.Open(context.Background(), store.Options{Dir: t.TempDir(), Clock: r.clock, IDs: ids})
 	if err != nil {
@@ -126,7 +137,7 @@ func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 	r.Helper()
 	r.gw = gateway.New(opt)
 	r.domain = app.NewDomain(r.cfg, r.store, r.gw.Events(), r.clock, ids, fmt.Sprint(ids.Next()), slog.New(slog.DiscardHandler))
-	r.gw.Use(gateway.Services{
+	services := gateway.Services{
 		Token: func(r *http.Request) string {
 			if c, err := r.Cookie("muster"); err == nil {
 				return c.Value
@@ -135,7 +146,11 @@ func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 		},
 		Accounts: r.domain.Accounts, Rooms: r.domain.Rooms, Groups: r.domain.Groups, Log: r.store.Log(),
 		Enrolments: r.domain.Enrolments, Ended: r.store.Accounts().EndedSessions,
-	})
+	}
+	if r.services != nil {
+		r.services(&services)
+	}
+	r.gw.Use(services)
 	stopDomain := run(r.domain.Run)
 	r.stop = run(r.gw.Run)
 	r.http = httptest.NewUnstartedServer(r.gw)
@@ -242,6 +257,42 @@ func (r *rig) group(people ...person) muster.GroupID {
 	}
 	r.join(g.ID, people[0], people[1:]...)
 	return g.ID
+}
+
+// fullGroups makes groups of all of the people, by enrolments of a roster.
+func (r *rig) fullGroups(n int, people []person) []muster.GroupID {
+	r.Helper()
+	ctx := context.Background()
+	room := r.channel(people[0], channel.Settings{})
+	im, err := r.domain.Channels.Import(ctx, people[0].id, room, channel.ImportOptions{})
+	if err != nil {
+		r.Fatal(err)
+	}
+	lines := make([]channel.ImportLine, 0, len(people))
+	for i, p := range people[1:] {
+		lines = append(lines, channel.ImportLine{Line: int64(i), Account: p.name, Level: muster.Member})
+	}
+	if err := im.Add(ctx, lines); err != nil {
+		r.Fatal(err)
+	}
+	var policies enrol.Policies
+	policies[muster.Member] = enrol.Direct
+	ids := make([]muster.GroupID, n)
+	for i := range ids {
+		ids[i] = r.group(people[0])
+		job, err := r.domain.Enrolments.Start(ctx, people[0].id, enrol.Request{Group: ids[i], Channel: room, Policies: policies}, fmt.Sprint("key ", i))
+		if err != nil {
+			r.Fatal(err)
+		}
+		r.await("the enrolment", func() bool {
+			job, err = r.domain.Enrolments.Get(ctx, people[0].id, job.ID)
+			return err != nil || job.State == enrol.Done
+		})
+		if err != nil || int(job.Counts.Added) != len(lines) {
+			r.Fatalf("the enrolment: %+v, %v", job, err)
+		}
+	}
+	return ids
 }
 
 // join brings people into a group by an invitation that they accept.

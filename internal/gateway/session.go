@@ -47,6 +47,10 @@ type session struct {
 	left bool
 	// under is how many frames are being worked on.
 	under uint16
+	// complete: groups were all of the account's at generation, and no
+	// invitation waited; see known.
+	complete   bool
+	generation uint32
 	// removals counts the groups that the account was taken out of: who read
 	// the account's memberships before must read them again.
 	removals uint32
@@ -203,6 +207,10 @@ func (s *session) signIn(ctx context.Context, id uint64, hello *musterv1.Hello, 
 	if end, ok := s.gw.dir.add(s, s.gw.opt.PerAccount); !ok {
 		return end, muster.Exhausted(end.reason, end.retry, "this connection cannot stay")
 	}
+	// Asked before the memberships are looked at; changes from here on find the
+	// session in the directory.
+	epoch := s.epoch()
+	ids, known, generation := s.gw.known.begin(s.account, s.gw.millis())
 	if s.hasLeft() { // closed before it was in the directory: nobody else takes it out
 		s.gw.dir.remove(s)
 		return closeReset, nil
@@ -212,14 +220,24 @@ func (s *session) signIn(ctx context.Context, id uint64, hello *musterv1.Hello, 
 		s.gw.svc.Rooms.Disconnected(s.client())
 		return closeReset, nil
 	}
-	if err := s.joinAll(ctx); err != nil {
-		return closeTrouble, err
+	if known && !s.gw.opt.Shared {
+		if known, err = s.rejoin(ctx, ids, epoch); err != nil {
+			return closeTrouble, err
+		}
 	}
-	invitations, err := s.gw.svc.Enrolments.CountMyInvitations(ctx, s.account)
-	if err != nil {
-		return closeTrouble, err
+	var invitations int64 // of who is known: none
+	if !known || s.gw.opt.Shared {
+		if err := s.joinAll(ctx); err != nil {
+			return closeTrouble, err
+		}
+		if invitations, err = s.gw.svc.Enrolments.CountMyInvitations(ctx, s.account); err != nil {
+			return closeTrouble, err
+		}
 	}
 	s.background.Store(hello.GetBackground())
+	s.mu.Lock()
+	s.generation, s.complete = generation, invitations == 0
+	s.mu.Unlock()
 	s.ready = true
 	s.reply(&musterv1.ServerFrame{Id: id, Body: &musterv1.ServerFrame_Welcome{Welcome: &musterv1.Welcome{
 		AccountId: int64(s.account), SessionId: int64(s.id), Name: acct.Name, Nickname: acct.Nickname,
@@ -276,7 +294,11 @@ func (s *session) depart() {
 		s.greeting = nil
 	}
 	s.makeRoom()
+	complete := s.complete
 	s.mu.Unlock()
+	if complete && !s.gw.opt.Shared {
+		s.gw.known.put(s.account, groups, s.generation, s.gw.millis())
+	}
 	for _, t := range groups {
 		s.gw.groups.release(t)
 	}

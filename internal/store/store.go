@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,6 +36,7 @@ type Store struct {
 	members memberCache
 	groups  groupCache
 	log     messageLog
+	reads   atomic.Uint64
 }
 
 // Open opens the database, making or migrating it as needed. Close it when
@@ -85,9 +87,19 @@ func (s *Store) Close() error {
 	return err
 }
 
-func (s *Store) read(ctx context.Context, fn func(c conn) error) error { return s.db.read(ctx, fn) }
+// Reads is how often the database of everything but messages has been read since
+// the start. The paths that every message takes are to add nothing to it.
+func (s *Store) Reads() uint64 { return s.reads.Load() }
 
-func (s *Store) look(ctx context.Context, fn func(c conn) error) error { return s.db.look(ctx, fn) }
+func (s *Store) read(ctx context.Context, fn func(c conn) error) error {
+	s.reads.Add(1)
+	return s.db.read(ctx, fn)
+}
+
+func (s *Store) look(ctx context.Context, fn func(c conn) error) error {
+	s.reads.Add(1)
+	return s.db.look(ctx, fn)
+}
 
 func (s *Store) write(ctx context.Context, fn func(c conn) error) error { return s.db.write(ctx, fn) }
 
