@@ -116,6 +116,9 @@ func (s Groups) UpdateGroup(ctx context.Context, id muster.GroupID, acting muste
 // rest of a large group follows page by page.
 func (s Groups) DissolveGroup(ctx context.Context, id muster.GroupID, acting muster.AccountID, decide group.Decide) error {
 	err := s.inGroup(ctx, id, acting, decide, func(c conn, g group.Group) error {
+		if err := membersLeave(c, id); err != nil {
+			return err
+		}
 		for _, sql := range []string{
 			"DELETE FROM grp WHERE id = $1",
 			"DELETE FROM subgroup WHERE group_id = $1",

@@ -76,6 +76,9 @@ func addMembers(c conn, ms []newMember) (int64, error) {
 // removeMembers deletes memberships in both orders. The counts of a group that
 // lives on are the caller's.
 func removeMembers(c conn, id muster.GroupID, accounts []muster.AccountID) error {
+	if err := membersLeave(c, id); err != nil {
+		return err
+	}
 	for _, account := range accounts {
 		if _, err := c.exec("DELETE FROM group_member WHERE group_id = $1 AND account_id = $2", id, account); err != nil {
 			return err

@@ -49,12 +49,17 @@ type pgShard struct {
 	queue sendQueue
 
 	// The writer's own. headed are groups that are known to have a row in
-	// group_head, which is never deleted. recent are messages that this node
-	// wrote lately, so that most of what is sent again costs no transaction;
-	// order has their keys, oldest first.
-	headed map[muster.GroupID]struct{}
+	// group_head, which is never deleted; spoken is how many members are
+	// remembered with them. recent are messages that this node wrote lately, so
+	// that most of what is sent again costs no transaction; order has their keys,
+	// oldest first.
+	headed map[muster.GroupID]*pgKnown
+	spoken int
 	recent map[messageKey]place
 	order  []messageKey
+
+	doubtful map[muster.GroupID]struct{} // of sortOut
+	buf      []byte                      // of attemptKnown
 }
 
 // openPostgresLog makes the log's tables and connects its writers.
@@ -76,13 +81,17 @@ func openPostgresLog(ctx context.Context, s *Store, opt Options) (*pgLog, error)
 		params["enable_"+way] = "off"
 	}
 	params["plan_cache_mode"] = "force_generic_plan"
+	cfg.AfterConnect = prepareKnown
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	l := &pgLog{store: s, pool: pool}
 	for i := range l.shards {
-		l.shards[i] = pgShard{log: l, queue: newSendQueue(), headed: make(map[muster.GroupID]struct{}), recent: make(map[messageKey]place)}
+		l.shards[i] = pgShard{
+			log: l, queue: newSendQueue(), headed: make(map[muster.GroupID]*pgKnown),
+			recent: make(map[messageKey]place), doubtful: make(map[muster.GroupID]struct{}),
+		}
 	}
 	return l, nil
 }

@@ -39,7 +39,17 @@ func (sh *pgShard) run(ctx context.Context) {
 // costs a fifth of the transaction. When the database finds one that does, and
 // after a deadlock, a serialisation failure or a lost connection, it is tried
 // again, and asks. So what an attempt with an unknown outcome did is found, too.
+//
+// Groups about which the writer knows all, as a rule all of them, have a
+// transaction of their own.
 func (sh *pgShard) write(batch []*pending) {
+	known, rest := sh.sortOut(batch)
+	sh.writePart(known, true)
+	sh.writePart(rest, false)
+}
+
+// writePart writes the messages of groups that are all known, or not.
+func (sh *pgShard) writePart(batch []*pending, known bool) {
 	if len(batch) == 0 {
 		return
 	}
@@ -47,11 +57,17 @@ func (sh *pgShard) write(batch []*pending) {
 	defer cancel()
 	for try := 0; ; try++ {
 		b := newPGBatch(batch, sh.log.store.now())
-		b.asks = try > 0
+		b.known, b.asks = known, try > 0
 		err := sh.attempt(ctx, b)
 		if err == nil {
+			sh.learn(b)
 			sh.answer(b)
 			return
+		}
+		known = false
+		if errors.Is(err, errStale) {
+			try-- // nothing was tried yet
+			continue
 		}
 		if try == 0 && isKeyTaken(err) {
 			continue
@@ -126,6 +142,7 @@ type pgBatch struct {
 	pending  []*pending
 	outcomes []outcome // of each pending, when the attempt has succeeded
 	millis   int64
+	known    bool // all about the groups and members
 	asks     bool // which keys stand already
 
 	first    map[messageKey]int // the first of each key
@@ -140,8 +157,9 @@ type pgBatch struct {
 
 // pgHead is a group's row in group_head.
 type pgHead struct {
-	seq    muster.Seq
-	locked bool // the row is there, and this transaction has it
+	seq        muster.Seq
+	generation int64
+	locked     bool // the row is there, and this transaction has it
 }
 
 // pgMember is a sender of the batch.
@@ -165,13 +183,17 @@ func newPGBatch(ps []*pending, millis int64) *pgBatch {
 }
 
 // attempt runs the transaction: one round trip to lock and look, one to write.
-// Members who speak for the first time cost one more.
+// Members who speak for the first time cost one more. Of known groups it is one
+// round trip altogether.
 func (sh *pgShard) attempt(ctx context.Context, b *pgBatch) error {
 	c, err := sh.log.pool.Acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.Release() // which closes a connection that is still in a transaction
+	if b.known {
+		return sh.attemptKnown(ctx, c, b)
+	}
 	if err := sh.look(ctx, c, b); err != nil {
 		return rollback(ctx, c, err)
 	}
@@ -199,14 +221,26 @@ var errHeadGone = errors.New("store: a group's head is gone")
 // noteHeads remembers which groups have a row in group_head.
 func (sh *pgShard) noteHeads(b *pgBatch) error {
 	for id, h := range b.heads {
-		_, known := sh.headed[id]
+		k, known := sh.headed[id]
 		switch {
 		case h.locked && !known:
 			if len(sh.headed) >= maxGroupStates {
 				clear(sh.headed)
+				sh.spoken = 0
 			}
-			sh.headed[id] = struct{}{} // if the transaction fails the row may not stay: errHeadGone finds that
-		case !h.locked && known:
+			// If the transaction fails the row may not stay: errHeadGone finds that.
+			sh.headed[id] = &pgKnown{seq: h.seq, generation: h.generation, spoken: make(map[muster.AccountID]struct{})}
+		case h.locked:
+			k.asks = max(k.asks-1, 0)
+			if h.seq != k.seq {
+				k.seq, k.asks = h.seq, foreignPatience
+			}
+			if h.generation != k.generation {
+				sh.spoken -= len(k.spoken)
+				clear(k.spoken)
+				k.generation = h.generation
+			}
+		case known:
 			delete(sh.headed, id)
 			return errHeadGone
 		}
@@ -238,9 +272,9 @@ func (sh *pgShard) look(ctx context.Context, c *pgxpool.Conn, b *pgBatch) error 
 		q.Queue(`INSERT INTO group_head (group_id, last_seq) SELECT id, 0 FROM grp WHERE id = ANY($1) ORDER BY id
 			ON CONFLICT DO NOTHING`, headless)
 	}
-	q.Queue("SELECT group_id, last_seq FROM group_head WHERE group_id = ANY($1) ORDER BY group_id FOR UPDATE", groups).
+	q.Queue("SELECT group_id, last_seq, generation FROM group_head WHERE group_id = ANY($1) ORDER BY group_id FOR UPDATE", groups).
 		Query(func(rows pgx.Rows) error {
-			return eachRow(rows, func(r row) { *b.heads[muster.GroupID(r.Int(0))] = pgHead{muster.Seq(r.Int(1)), true} })
+			return eachRow(rows, func(r row) { *b.heads[muster.GroupID(r.Int(0))] = pgHead{muster.Seq(r.Int(1)), r.Int(2), true} })
 		})
 	for k, i := range b.first {
 		if at, ok := sh.recent[k]; ok {

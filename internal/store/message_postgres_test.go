@@ -107,3 +107,47 @@ func TestPostgresUnreachable(t *testing.T) {
 		t.Errorf("append: %+v, %v", r, err)
 	}
 }
+
+// TestPostgresKnownGroups: what a writer remembers of a group ends with what
+// another node does there: its messages, a removal, a dissolution.
+func TestPostgresKnownGroups(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	here, there := startStore(t, Options{Dir: t.TempDir(), URL: url}), startStore(t, Options{Dir: t.TempDir(), URL: url})
+	addGroup(t, here, 1, 3, 1)
+	want := muster.Seq(0)
+	say := func(s *Store, who muster.AccountID) {
+		t.Helper()
+		want++
+		r, err := s.Log().Append(t.Context(), textDraft(1, who, fmt.Sprint(want), "hello"))
+		if err != nil || r.Seq != want {
+			t.Fatalf("append: seq %d, %v; want %d", r.Seq, err, want)
+		}
+	}
+	refused := func(who muster.AccountID) {
+		t.Helper()
+		if r, err := here.Log().Append(t.Context(), textDraft(1, who, "late", "hello")); muster.ReasonOf(orNone(err)) != "not_a_member" {
+			t.Fatalf("append: %+v, %v", r, err)
+		}
+	}
+	for _, s := range []*Store{here, here, there, here, there, there} {
+		say(s, 1)
+		say(s, 2)
+	}
+	for range foreignPatience + 4 { // until it is trusted again
+		say(here, 2)
+	}
+	pair := func(_, _ group.Member) error { return nil }
+	if err := there.Groups().RemoveMember(t.Context(), 1, 1, 2, false, pair); err != nil {
+		t.Fatal(err)
+	}
+	refused(2)
+	say(here, 1)
+	say(here, 3)
+	anyone := func(group.Member) error { return nil }
+	if err := there.Groups().DissolveGroup(t.Context(), 1, 1, anyone); err != nil {
+		t.Fatal(err)
+	}
+	refused(1)
+	refused(3)
+}

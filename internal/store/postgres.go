@@ -151,6 +151,12 @@ func (p *pgConn) insertMany(in insert, n int, value func(row, col int) any) (int
 	if n == 0 {
 		return 0, nil
 	}
+	if tx, ok := p.q.(pgx.Tx); ok && n >= copyRows && (in.conflict == "" || in.conflict == passOver) {
+		added, err := p.copyRows(tx, in, n, value)
+		if in.conflict == "" || !isConflict(err) {
+			return added, err
+		}
+	}
 	args := make([]any, len(in.columns))
 	for col, c := range in.columns {
 		args[col] = pgArray(c.kind, n, func(row int) any { return plain(value(row, col)) })
