@@ -107,8 +107,20 @@ func (c *conn) hasSub(s *sub) bool {
 func (c *conn) settleMissed(s *sub) {
 	if s.missed > 0 {
 		s.missed = 0
-		c.behind--
+		if c.behind--; c.behind == 0 {
+			c.engine.stalled.Add(-1)
+		}
 	}
+}
+
+// leaveAll takes the subscriptions off the connection. The lock is held.
+func (c *conn) leaveAll() []*sub {
+	subs := c.subs
+	for _, s := range subs {
+		c.settleMissed(s)
+	}
+	c.subs = nil
+	return subs
 }
 
 // push queues a publication, or notes that the connection missed it. It is
@@ -132,7 +144,9 @@ func (c *conn) push(s *sub, number uint64, b []byte, urgent bool) bool {
 			return true
 		}
 		if s.missed == 0 {
-			c.behind++
+			if c.behind++; c.behind == 1 {
+				c.engine.stalled.Add(1)
+			}
 		}
 		s.missed++
 		s.last = max(s.last, number)
@@ -240,8 +254,7 @@ func (c *conn) bye(last []byte, code uint16, reason string, why error) {
 		return
 	}
 	c.state, c.why = closing, why
-	subs := c.subs
-	c.subs = nil
+	subs := c.leaveAll()
 	if last != nil {
 		c.enqueue(last)
 	}
@@ -272,8 +285,7 @@ func (c *conn) cut(why error) {
 		c.why = why
 	}
 	c.state = ended
-	subs := c.subs
-	c.subs = nil
+	subs := c.leaveAll()
 	c.drop()
 	c.wakeRoom()
 	c.mu.Unlock()

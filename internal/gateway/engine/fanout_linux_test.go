@@ -217,9 +217,9 @@ func fanouts() []fanout {
 
 type deafHandler struct{}
 
-func (deafHandler) Frame([]byte)                                       {}
+func (deafHandler) Frame([]byte)                                      {}
 func (deafHandler) Missed(engine.Topic, uint64, uint64) *engine.Frame { return nil }
-func (deafHandler) Closed(error)                                       {}
+func (deafHandler) Closed(error)                                      {}
 
 // floor does nothing but write(2), one after another.
 func floor(b *testing.B, c *crowd) (func(int), func()) {

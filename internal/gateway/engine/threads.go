@@ -83,6 +83,7 @@ type Threads struct {
 	stopped bool
 
 	count     atomic.Int64
+	stalled   atomic.Int64 // connections that have missed something and not been told
 	queued    atomic.Int64
 	delivered atomic.Uint64
 	missed    atomic.Uint64
@@ -263,7 +264,7 @@ func (e *Threads) sweep(t Topic, tp *topic) {
 // Stats implements [Engine].
 func (e *Threads) Stats() Stats {
 	return Stats{
-		Connections: e.count.Load(), Queued: e.queued.Load(),
+		Connections: e.count.Load(), Stalled: e.stalled.Load(), Queued: e.queued.Load(),
 		Delivered: e.delivered.Load(), Missed: e.missed.Load(),
 	}
 }

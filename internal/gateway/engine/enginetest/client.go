@@ -119,6 +119,13 @@ func (h *handler) Frame(payload []byte) {
 	}
 }
 
+// react has fn called with each frame from now on.
+func (h *handler) react(fn func(text string)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.onText = fn
+}
+
 func (h *handler) Missed(t engine.Topic, count, last uint64) *engine.Frame {
 	return frameOf("missed", int(t.ID), int(count), int(last)) //nolint:gosec // small
 }

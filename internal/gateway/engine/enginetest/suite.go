@@ -117,6 +117,12 @@ func Run(t *testing.T, make func(Options) engine.Engine) {
 		{"silence", testSilence},
 		{"stop", testStop},
 		{"churn", testChurn},
+		{"slow handler", testSlowHandler},
+		{"last frames", testLastFrames},
+		{"order", testOrder},
+		{"dead readers", testDeadReaders},
+		{"reconnecting readers", testReconnecting},
+		{"stop under work", testStopUnderWork},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, make) })
 	}
@@ -147,106 +153,6 @@ func testFramesIn(t *testing.T, make func(Options) engine.Engine) {
 	c.send(ws.OpClose, true, "\x03\xe8bye")
 	c.wantClose(1000)
 	h.awaitClosed(t, engine.ErrClosed)
-}
-
-func testBadFrames(t *testing.T, make func(Options) engine.Engine) {
-	mask := "\x00\x00\x00\x00"
-	for _, test := range []struct {
-		name  string
-		enc   engine.Encoding
-		bytes string
-		code  uint16
-		why   error
-	}{
-		{"not masked", engine.Proto, "\x82\x01a", 1002, engine.ErrProtocol},
-		{"compressed", engine.Proto, "\xc2\x80" + mask, 1002, engine.ErrProtocol},
-		{"opcode 3", engine.Proto, "\x83\x80" + mask, 1002, engine.ErrProtocol},
-		{"opcode B", engine.Proto, "\x8b\x80" + mask, 1002, engine.ErrProtocol},
-		{"continuation of nothing", engine.Proto, "\x80\x80" + mask, 1002, engine.ErrProtocol},
-		{"message inside another", engine.Proto, "\x02\x80" + mask + "\x82\x80" + mask, 1002, engine.ErrProtocol},
-		{"fragmented ping", engine.Proto, "\x09\x80" + mask, 1002, engine.ErrProtocol},
-		{"long ping", engine.Proto, "\x89\xfe\x00\x7e" + mask, 1002, engine.ErrProtocol},
-		{"close with one byte", engine.Proto, "\x88\x81" + mask + "a", 1002, engine.ErrProtocol},
-		{"close with a bad code", engine.Proto, "\x88\x82" + mask + "\x03\xee", 1002, engine.ErrClosed},
-		{"close with bad UTF-8", engine.Proto, "\x88\x83" + mask + "\x03\xe8\xff", 1002, engine.ErrClosed},
-		{"text instead of binary", engine.Proto, "\x81\x80" + mask, 1003, engine.ErrProtocol},
-		{"binary instead of text", engine.JSON, "\x82\x80" + mask, 1003, engine.ErrProtocol},
-		{"bad UTF-8", engine.JSON, "\x81\x82" + mask + "a\xff", 1007, engine.ErrProtocol},
-		{"bad UTF-8 over fragments", engine.JSON, "\x01\x81" + mask + "\xc3" + "\x80\x81" + mask + "(", 1007, engine.ErrProtocol},
-		{"too large", engine.Proto, "\x82\xfe\x03\xe9" + mask, 1009, engine.ErrTooLarge},
-		{"absurdly large", engine.Proto, "\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff" + mask, 1009, engine.ErrTooLarge},
-		{"too large over fragments", engine.Proto, "\x02\xfe\x03\xe8" + mask + strings.Repeat("x", 1000) + "\x80\x81" + mask + "y", 1009, engine.ErrTooLarge},
-		{"too many fragments", engine.Proto, "\x02\x80" + mask + strings.Repeat("\x00\x80"+mask, 200), 1008, engine.ErrProtocol},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := start(t, make, Options{MaxMessage: 1000})
-			c, h := r.connect(test.enc)
-			c.sendRaw([]byte(test.bytes))
-			if test.name == "close with one byte" {
-				test.why = engine.ErrClosed
-			}
-			c.wantClose(test.code)
-			h.awaitClosed(t, test.why)
-			if len(h.frames) != 0 {
-				t.Errorf("the handler got %q", h.frames)
-			}
-		})
-	}
-	t.Run("UTF-8 split over fragments is fine", func(t *testing.T) {
-		r := start(t, make, Options{})
-		c, h := r.connect(engine.JSON)
-		c.send(ws.OpText, false, "\xc3")
-		c.send(ws.OpContinuation, true, "\xa4")
-		if got := h.awaitFrames(t, 1); got[0] != "ä" {
-			t.Fatalf("got %q", got)
-		}
-	})
-}
-
-// testEarly attaches a socket of which a part was read with the handshake.
-func testEarly(t *testing.T, make func(Options) engine.Engine) {
-	r := start(t, make, Options{})
-	whole, err := ws.CompileFrame(ws.MaskFrame(ws.NewBinaryFrame([]byte("hello"))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for cut := range len(whole) + 1 {
-		server, c := r.pair()
-		h := newHandler()
-		err := r.e.Attach(server, whole[:cut], engine.Proto, func(c engine.Conn) engine.Handler { h.conn = c; return h })
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.sendRaw(whole[cut:])
-		if got := h.awaitFrames(t, 1); got[0] != "hello" {
-			t.Fatalf("cut at %d: got %q", cut, got)
-		}
-	}
-}
-
-// testEverySplit sends frames in two writes, and cuts the socket, at every byte.
-func testEverySplit(t *testing.T, make func(Options) engine.Engine) {
-	r := start(t, make, Options{})
-	a, _ := ws.CompileFrame(ws.MaskFrame(ws.NewFrame(ws.OpText, false, []byte(strings.Repeat("a", 200)))))
-	b, _ := ws.CompileFrame(ws.MaskFrame(ws.NewFrame(ws.OpContinuation, true, []byte("b"))))
-	whole := append(append([]byte(nil), a...), b...)
-	for cut := range whole {
-		c, h := r.connect(engine.JSON)
-		c.sendRaw(whole[:cut])
-		c.sendRaw(whole[cut:])
-		if got := h.awaitFrames(t, 1); got[0] != strings.Repeat("a", 200)+"b" {
-			t.Fatalf("split at %d: got %q", cut, got)
-		}
-		_ = c.nc.Close()
-
-		c, h = r.connect(engine.JSON)
-		c.sendRaw(whole[:cut])
-		_ = c.nc.Close()
-		h.awaitClosed(t, nil)
-		if len(h.frames) != 0 {
-			t.Fatalf("cut at %d: the handler got %q", cut, h.frames)
-		}
-	}
 }
 
 func testTopics(t *testing.T, make func(Options) engine.Engine) {
@@ -307,124 +213,6 @@ func testEncodings(t *testing.T, make func(Options) engine.Engine) {
 	}
 	hj.conn.Send(engine.FrameOf(engine.AppendBinary(nil, []byte("private"))))
 	j.want(ws.OpText, "<private>")
-}
-
-// testSlowReader publishes to one who does not read. When it reads again it gets
-// what was queued, is told how much it missed, and then gets what follows.
-func testSlowReader(t *testing.T, make func(Options) engine.Engine) {
-	for _, lane := range []engine.Lane{engine.Live, engine.Log} {
-		r := start(t, make, Options{Queue: 64 << 10, WriteTimeout: time.Hour})
-		slow, hs := r.connect(engine.Proto)
-		quick, hq := r.connect(engine.Proto)
-		topic := engine.Topic{Lane: lane, ID: 7}
-		hs.conn.Subscribe(topic, 0)
-		hq.conn.Subscribe(topic, 0)
-		text := strings.Repeat("x", 1000)
-		number := uint64(0)
-		for r.e.Stats().Missed < 10 {
-			number++
-			r.e.Publish(topic, number, frameOf(number, " ", text))
-			if g, err := quick.receive(); err != nil || !strings.HasPrefix(g.text, fmt.Sprint(number, " ")) {
-				t.Fatalf("the quick one got %q, %v instead of %d", g.text, err, number)
-			}
-			if number > 1e6 {
-				t.Fatal("a million messages, and the slow reader missed none")
-			}
-		}
-		if q := r.e.Stats().Queued; q > 200<<10 {
-			t.Errorf("%d bytes are queued for a queue of 64 KiB", q)
-		}
-		// Now it reads, and more is published.
-		next, told := uint64(1), false
-		for !told || next <= number+3 {
-			if told && next == number+1 {
-				for range 3 {
-					number++
-					r.e.Publish(topic, number, frameOf(number, " ", text))
-				}
-			}
-			g, err := slow.receive()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if rest, ok := strings.CutPrefix(g.text, "missed"); ok {
-				var id, count, last uint64
-				if n, err := fmt.Sscan(rest, &id, &count, &last); n != 3 || told || id != 7 || last != number || next+count-1 != last {
-					t.Fatalf("at %d of %d: %q, %v", next, number, g.text, err)
-				}
-				told, next = true, last+1
-				if r.e.Stats().Missed != count {
-					t.Errorf("told %d, counted %d", count, r.e.Stats().Missed)
-				}
-				for range 3 {
-					number++
-					r.e.Publish(topic, number, frameOf(number, " ", text))
-				}
-				continue
-			}
-			if !strings.HasPrefix(g.text, fmt.Sprint(next, " ")) {
-				t.Fatalf("got %.10q instead of %d", g.text, next)
-			}
-			next++
-			if told && next == number+1 {
-				break
-			}
-		}
-		r.stop()
-	}
-}
-
-// testUrgent publishes chatter and now and then something urgent to one who does
-// not read: it misses chatter, but nothing urgent, and what it is told adds up.
-func testUrgent(t *testing.T, make func(Options) engine.Engine) {
-	r := start(t, make, Options{Queue: 64 << 10, WriteTimeout: time.Hour})
-	slow, h := r.connect(engine.Proto)
-	topic := engine.Topic{Lane: engine.Live, ID: 7}
-	h.conn.Subscribe(topic, 0)
-	text := strings.Repeat("x", 1000)
-	number, urgent := uint64(0), 0
-	for ; r.e.Stats().Missed < 1000; number++ {
-		if number > 1e6 {
-			t.Fatal("a million messages, and the slow reader missed none")
-		}
-		if number%100 == 50 {
-			r.e.Publish(topic, number+1, frameOf("urgent ", number+1).Urgent())
-			urgent++
-			continue
-		}
-		r.e.Publish(topic, number+1, frameOf(number+1, " ", text))
-	}
-	number++
-	r.e.Publish(topic, number, frameOf("urgent ", number).Urgent())
-	urgent++
-	got, missed, last, lastMissed := uint64(0), uint64(0), uint64(0), uint64(0)
-	for got+missed < number {
-		g, err := slow.receive()
-		if err != nil {
-			t.Fatal(err)
-		}
-		n := uint64(0)
-		if rest, ok := strings.CutPrefix(g.text, "missed"); ok {
-			id, count := uint64(0), uint64(0)
-			if k, err := fmt.Sscan(rest, &id, &count, &lastMissed); k != 3 {
-				t.Fatalf("%q: %v", g.text, err)
-			}
-			missed += count
-			continue
-		}
-		if rest, ok := strings.CutPrefix(g.text, "urgent "); ok {
-			urgent--
-			g.text = rest
-		}
-		if _, err := fmt.Sscan(g.text, &n); err != nil || n <= last {
-			t.Fatalf("%.20q after %d: %v", g.text, last, err)
-		}
-		last = n
-		got++
-	}
-	if urgent != 0 || got+missed != number || missed < 1000 || lastMissed >= number {
-		t.Errorf("%d urgent ones are missing; got %d and missed %d of %d, the last missed is %d", urgent, got, missed, number, lastMissed)
-	}
 }
 
 // testPrivate queues frames for one who does not read, until that is refused.
