@@ -86,16 +86,25 @@ func open(ctx context.Context, p Place) (*world, error) {
 		cancel()
 		return errors.Join(<-ended, <-ended, s.Close(), remove())
 	})
+	if w.owner, err = w.signIn(ctx); err != nil {
+		return nil, errors.Join(err, w.stop())
+	}
+	return w, nil
+}
+
+// signIn makes the owner, or finds the one of a directory that is used again.
+func (w *world) signIn(ctx context.Context) (muster.AccountID, error) {
+	const name, password = "owner", "a long pass phrase"
 	token, err := w.Accounts.EnsureSetup(ctx)
 	if err != nil {
-		return nil, errors.Join(err, w.stop())
+		return 0, err
 	}
-	in, err := w.Accounts.Register(ctx, account.Registration{Name: "owner", Password: "a long pass phrase", Token: token})
-	if err != nil {
-		return nil, errors.Join(err, w.stop())
+	if token == "" {
+		in, err := w.Accounts.Login(ctx, name, password, account.Client{Device: "bench"})
+		return in.Account.ID, err
 	}
-	w.owner = in.Account.ID
-	return w, nil
+	in, err := w.Accounts.Register(ctx, account.Registration{Name: name, Password: password, Token: token})
+	return in.Account.ID, err
 }
 
 // people makes n accounts.
@@ -117,9 +126,20 @@ func (w *world) people(ctx context.Context, prefix string, n int) ([]muster.Acco
 	return ids, nil
 }
 
-// roster makes a channel with n people at the levels member, vip and guest.
+// roster makes a channel with n people at the levels member, vip and guest, or
+// finds it in a directory that is used again.
 func (w *world) roster(ctx context.Context, prefix string, n int) (muster.ChannelID, error) {
-	c, err := w.Channels.CreateChannel(ctx, w.owner, 0, channel.Settings{Name: "Roster " + prefix})
+	name := fmt.Sprintf("Roster %s of %d", prefix, n)
+	mine, _, err := w.Channels.ListChannels(ctx, w.owner, channel.List{Mine: true})
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range mine {
+		if c.Name == name && c.RosterCount == int64(n)+1 {
+			return c.ID, nil
+		}
+	}
+	c, err := w.Channels.CreateChannel(ctx, w.owner, 0, channel.Settings{Name: name})
 	if err != nil {
 		return 0, err
 	}

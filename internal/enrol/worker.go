@@ -13,8 +13,10 @@ import (
 
 // The worker's habits.
 const (
-	// minPage is the smallest page that waiting senders can bring it down to.
-	minPage = 250
+	// minPage is the smallest page that waiting senders can bring it down to. In
+	// smaller ones the commit is the larger half, whose fsync is what senders
+	// wait for.
+	minPage = 1000
 	// undoPage is how many members one step of an undo looks at.
 	undoPage = 1000
 	// failedPause is how long the worker waits after trouble with the database.
@@ -264,7 +266,7 @@ func (p *pacer) next(wait time.Duration) int {
 	switch {
 	case wait > p.target:
 		p.size /= 2
-	case wait < p.target/4:
+	case wait < p.target/2:
 		p.size *= 2
 	}
 	p.size = max(min(p.size, p.most), min(minPage, p.most))

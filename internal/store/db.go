@@ -75,6 +75,9 @@ type backend interface {
 type insert struct {
 	table   string
 	columns []column
+	// fixed says how many of the columns, the first ones, have the same value in
+	// all rows of one call.
+	fixed int
 	// conflict is what follows ON CONFLICT, such as "DO NOTHING"; empty: a
 	// conflict is an error.
 	conflict string

@@ -235,7 +235,10 @@ func (l Ledger) enrolPage(c conn, e *enrol.Enrolment, people []enrol.Person, res
 		return err
 	}
 	now, room := l.now(), g.Capacity-g.Members
-	members := make([]newMember, 0, len(people))
+	members := newMembers{
+		group: e.Group, role: muster.RoleMember, joinedMS: now, joinedSeq: e.Progress.BaseSeq, enrolment: e.ID,
+		people: make([]newMember, 0, len(people)),
+	}
 	landed := map[muster.SubgroupID]int64{}
 	var asked []enrol.Person
 	for i, person := range people {
@@ -243,14 +246,14 @@ func (l Ledger) enrolPage(c conn, e *enrol.Enrolment, people []enrol.Person, res
 			continue
 		}
 		f := known[i].fateOf(policyOf(e.Policies, person.Level))
-		if f == fateDirect && g.Capacity > 0 && int64(len(members)) >= room {
+		if f == fateDirect && g.Capacity > 0 && int64(len(members.people)) >= room {
 			f = fateFull
 		}
 		f.count(&e.Counts)
 		switch {
 		case f == fateDirect:
 			sub := places[person.Level]
-			members = append(members, newMember{e.Group, person.Account, muster.RoleMember, sub, now, e.Progress.BaseSeq, e.ID})
+			members.people = append(members.people, newMember{person.Account, sub})
 			landed[sub]++
 			res.Added = append(res.Added, person.Account)
 		case f == fateAsk && !known[i].asked:
@@ -259,7 +262,7 @@ func (l Ledger) enrolPage(c conn, e *enrol.Enrolment, people []enrol.Person, res
 		}
 	}
 	e.Progress.Cursor = people[len(people)-1].Account
-	if err := l.landMembers(c, e.Group, members, landed); err != nil {
+	if err := l.landMembers(c, members, landed); err != nil {
 		return err
 	}
 	return inviteAll(c, e, asked, now)
@@ -300,22 +303,22 @@ func (l Ledger) knownOf(c conn, e *enrol.Enrolment, people []enrol.Person) ([]fl
 }
 
 // landMembers inserts the members of a page and counts them.
-func (l Ledger) landMembers(c conn, id muster.GroupID, members []newMember, landed map[muster.SubgroupID]int64) error {
-	if len(members) == 0 {
+func (l Ledger) landMembers(c conn, members newMembers, landed map[muster.SubgroupID]int64) error {
+	if len(members.people) == 0 {
 		return nil
 	}
 	added, err := addMembers(c, members)
 	if err != nil {
 		return err
 	}
-	if added != int64(len(members)) {
-		return fmt.Errorf("store: %d of %d members of a locked group were new", added, len(members))
+	if added != int64(len(members.people)) {
+		return fmt.Errorf("store: %d of %d members of a locked group were new", added, len(members.people))
 	}
-	if err := countMembers(c, id, 0, added); err != nil {
+	if err := countMembers(c, members.group, 0, added); err != nil {
 		return err
 	}
 	for _, sub := range sortedKeys(landed) {
-		if err := countSubgroup(c, id, sub, landed[sub]); err != nil {
+		if err := countSubgroup(c, members.group, sub, landed[sub]); err != nil {
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ func (s Groups) CreateGroup(ctx context.Context, g group.Group) error {
 			g.ID, g.Name, g.About, g.Owner, g.Capacity, now); err != nil {
 			return err
 		}
-		if _, err := addMembers(c, []newMember{{g.ID, g.Owner, muster.RoleOwner, 0, now, 0, 0}}); err != nil {
+		if _, err := addMembers(c, newMembers{group: g.ID, role: muster.RoleOwner, joinedMS: now, people: []newMember{{account: g.Owner}}}); err != nil {
 			return err
 		}
 		return s.audit(c, g.Owner, "group.create", "group:"+g.ID.String(), g.Name)

@@ -183,7 +183,9 @@ func (l Ledger) accept(c conn, account muster.AccountID, e *enrol.Enrolment, q q
 	if err != nil {
 		return err
 	}
-	if _, err := addMembers(c, []newMember{{q.group, account, muster.RoleMember, sub, l.now(), head, 0}}); err != nil {
+	if _, err := addMembers(c, newMembers{
+		group: q.group, role: muster.RoleMember, joinedMS: l.now(), joinedSeq: head, people: []newMember{{account, sub}},
+	}); err != nil {
 		return err
 	}
 	if err := countMembers(c, q.group, sub, 1); err != nil {

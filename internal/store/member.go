@@ -10,64 +10,69 @@ import (
 // memberScan is how many rows a page of members looks at, at most.
 const memberScan = 5000
 
-// newMember is a membership to be made.
-type newMember struct {
+// newMembers are memberships to be made that differ in the person and the
+// subgroup only.
+type newMembers struct {
 	group     muster.GroupID
-	account   muster.AccountID
 	role      muster.Role
-	subgroup  muster.SubgroupID
 	joinedMS  int64
 	joinedSeq muster.Seq
 	enrolment muster.EnrolmentID
+	people    []newMember
+}
+
+type newMember struct {
+	account  muster.AccountID
+	subgroup muster.SubgroupID
 }
 
 var (
 	memberInsert = insert{
-		table:    "group_member",
-		columns:  append(ints("group_id", "account_id", "role", "subgroup_id", "joined_ms", "joined_seq", "enrolment_id"), column{"spoke", boolColumn}),
+		table: "group_member",
+		columns: append(append(ints("group_id", "role", "joined_ms", "joined_seq", "enrolment_id"),
+			column{"spoke", boolColumn}), ints("account_id", "subgroup_id")...),
+		fixed:    6,
 		conflict: "DO NOTHING",
 	}
 	accountGroupInsert = insert{
-		table: "account_group", columns: ints("account_id", "group_id", "read_seq"), conflict: "DO NOTHING",
+		table: "account_group", columns: ints("group_id", "read_seq", "account_id"), fixed: 2, conflict: "DO NOTHING",
 	}
 )
 
 // addMembers inserts memberships, in both orders, and tells how many are new.
 // The caller has locked the group and counts them in grp and subgroup.
-func addMembers(c conn, ms []newMember) (int64, error) {
-	added, err := c.insertMany(memberInsert, len(ms), func(i, col int) any {
-		m := &ms[i]
+func addMembers(c conn, ms newMembers) (int64, error) {
+	added, err := c.insertMany(memberInsert, len(ms.people), func(i, col int) any {
 		switch col {
 		case 0:
-			return int64(m.group)
+			return int64(ms.group)
 		case 1:
-			return int64(m.account)
+			return int64(ms.role)
 		case 2:
-			return int64(m.role)
+			return ms.joinedMS
 		case 3:
-			return int64(m.subgroup)
+			return int64(ms.joinedSeq)
 		case 4:
-			return m.joinedMS
+			return int64(ms.enrolment)
 		case 5:
-			return int64(m.joinedSeq)
-		case 6:
-			return int64(m.enrolment)
-		default:
 			return false
+		case 6:
+			return int64(ms.people[i].account)
+		default:
+			return int64(ms.people[i].subgroup)
 		}
 	})
 	if err != nil {
 		return 0, err
 	}
-	_, err = c.insertMany(accountGroupInsert, len(ms), func(i, col int) any {
-		m := &ms[i]
+	_, err = c.insertMany(accountGroupInsert, len(ms.people), func(i, col int) any {
 		switch col {
 		case 0:
-			return int64(m.account)
+			return int64(ms.group)
 		case 1:
-			return int64(m.group)
+			return int64(ms.joinedSeq)
 		default:
-			return int64(m.joinedSeq)
+			return int64(ms.people[i].account)
 		}
 	})
 	return added, err

@@ -240,10 +240,20 @@ func (f *sqliteFile) dir() string { return filepath.Dir(f.path) }
 type sqliteConn struct {
 	c        *sqlite.Conn
 	prepared map[string]statement
+	inserts  map[insertKey]*sqlite.Stmt
 }
 
 func newSQLiteConn(c *sqlite.Conn) *sqliteConn {
-	return &sqliteConn{c, make(map[string]statement)}
+	return &sqliteConn{c, make(map[string]statement), make(map[insertKey]*sqlite.Stmt)}
+}
+
+// insertKey tells the statements of insertMany apart: no two inserts of this
+// package into a table have as many columns and are not the same.
+type insertKey struct {
+	table    string
+	columns  int
+	conflict string
+	rows     int
 }
 
 // statement is a prepared statement and, for each of its parameters, the number
@@ -362,33 +372,55 @@ func (s *sqliteConn) query(sql string, args []any, scan func(r row) error) error
 }
 
 // insertMany runs INSERTs of 256, 64, 16, 4 and 1 rows, so that a connection
-// keeps at most five prepared statements for each table.
+// keeps at most five prepared statements for each insert.
 func (s *sqliteConn) insertMany(in insert, n int, value func(row, col int) any) (int64, error) {
 	var changed int64
 	for at, size := 0, 256; at < n; {
 		for size > n-at {
 			size /= 4
 		}
-		stmt, err := s.c.Prepare(in.sqliteText(size))
+		stmt, err := s.prepareInsert(in, size)
 		if err != nil {
-			return changed, fmt.Errorf("prepare insert into %s: %w", in.table, err)
+			return changed, err
 		}
+		for col := range in.fixed {
+			bindSQLite(stmt, col+1, value(at, col))
+		}
+		next := in.fixed
 		for r := range size {
-			for col := range in.columns {
-				bindSQLite(stmt, r*len(in.columns)+col+1, value(at+r, col))
+			for col := in.fixed; col < len(in.columns); col++ {
+				next++
+				bindSQLite(stmt, next, value(at+r, col))
 			}
 		}
 		if _, err := stmt.Step(); err != nil {
-			_ = stmt.Reset()
 			return changed, sqliteError(err)
 		}
 		if err := stmt.Reset(); err != nil {
 			return changed, sqliteError(err)
 		}
 		changed += int64(s.c.Changes())
-		at += size
+		if at += size; size == 256 {
+			// A large page would keep its processor for a whole time slice, and
+			// senders need several turns until they have their answer.
+			runtime.Gosched()
+		}
 	}
 	return changed, nil
+}
+
+// prepareInsert gives the INSERT of so many rows from the connection's cache.
+func (s *sqliteConn) prepareInsert(in insert, rows int) (*sqlite.Stmt, error) {
+	key := insertKey{in.table, len(in.columns), in.conflict, rows}
+	if stmt, ok := s.inserts[key]; ok {
+		return stmt, nil
+	}
+	stmt, err := s.c.Prepare(in.sqliteText(rows))
+	if err != nil {
+		return nil, fmt.Errorf("prepare insert into %s: %w", in.table, err)
+	}
+	s.inserts[key] = stmt
+	return stmt, nil
 }
 
 // sqliteText is the INSERT of so many rows.
@@ -404,9 +436,25 @@ func (in insert) sqliteText(rows int) string {
 		b.WriteString(col.name)
 	}
 	b.WriteString(") VALUES ")
-	one := "(?" + strings.Repeat(",?", len(in.columns)-1) + ")"
-	b.WriteString(one)
-	b.WriteString(strings.Repeat(","+one, rows-1))
+	next := in.fixed
+	for r := range rows {
+		for col := range in.columns {
+			at := col
+			if col >= in.fixed {
+				at, next = next, next+1
+			}
+			switch {
+			case col > 0:
+				b.WriteString(",?")
+			case r > 0:
+				b.WriteString("),(?")
+			default:
+				b.WriteString("(?")
+			}
+			b.WriteString(strconv.Itoa(at + 1))
+		}
+	}
+	b.WriteByte(')')
 	if in.conflict != "" {
 		b.WriteString(" ON CONFLICT ")
 		b.WriteString(in.conflict)
