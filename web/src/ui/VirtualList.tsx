@@ -12,8 +12,8 @@ interface VirtualListProps<T> {
   items: readonly T[];
   /** Lasting and unique: the view holds on to it when items come before or are dropped. */
   keyOf: (item: T) => string | number;
-  /** A guess of a row's height in px, until it is measured. */
-  estimate: number;
+  /** A guess of a row's height in px, until it is measured; the better it is, the calmer the list. */
+  estimate: number | ((item: T) => number);
   render: (item: T, index: number) => ReactNode;
   /** Readers hear the list's name, and new rows when it is a log. */
   label: string;
@@ -26,6 +26,8 @@ interface VirtualListProps<T> {
   onNearStart?: (() => void) | undefined;
   onNearEnd?: (() => void) | undefined;
   onAtEndChange?: (atEnd: boolean) => void;
+  /** The reader has let go of the end, or come back to it. */
+  onHoldChange?: (holds: boolean) => void;
   /** The last row that can be seen whole. */
   onSeen?: (item: T) => void;
   ref?: Ref<VirtualListHandle>;
@@ -34,35 +36,39 @@ interface VirtualListProps<T> {
 const near = 8;
 /** So close to the end, in px, counts as there. */
 const threshold = 40;
-/** What scrolls so soon after the reader's hand moved, in ms, is the reader's doing. */
-const handMs = 1_000;
 
 /** VirtualList renders the rows that can be seen of a list of any length, whose rows have any height. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
   const { items, keyOf, estimate, render, label, role = 'list', from = 'start', initialIndex } = props;
-  const { onNearStart, onNearEnd, onAtEndChange, onSeen, ref } = props;
+  const { onNearStart, onNearEnd, onAtEndChange, onHoldChange, onSeen, ref } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const began = useRef(false);
   /** Whether the view holds on to the end; only the reader lets it go. */
   const holds = useRef(from === 'end');
-  const touchedAt = useRef(0);
+  /** Where the view was at the last scroll. */
+  const was = useRef({ top: 0, height: 0 });
   const virtual = useVirtualizer({
     count: items.length,
     getScrollElement: () => scroller.current,
-    estimateSize: () => estimate,
+    estimateSize: (index) => {
+      if (typeof estimate === 'number') return estimate;
+      const item = items[index];
+      return item === undefined ? 0 : estimate(item);
+    },
     getItemKey: (index) => {
       const item = items[index];
       return item === undefined ? index : keyOf(item);
     },
     anchorTo: from === 'end' ? 'end' : 'start',
     scrollEndThreshold: threshold,
-    overscan: 6,
+    overscan: 12,
   });
 
   useImperativeHandle(ref, () => ({
     scrollToIndex: (index, align = 'center') => virtual.scrollToIndex(index, { align }),
     scrollToEnd() {
       holds.current = from === 'end';
+      onHoldChange?.(holds.current);
       virtual.scrollToEnd();
     },
   }));
@@ -80,15 +86,18 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     if (began.current && holds.current) virtual.scrollToEnd();
   }, [items, total, virtual]);
 
-  function touched() {
-    touchedAt.current = Date.now();
-  }
   function scrolled() {
     const element = scroller.current;
     if (from !== 'end' || !element) return;
     // The virtualizer hears of a scroll after React does, so the element is asked.
-    if (element.scrollHeight - element.scrollTop - element.clientHeight <= threshold) holds.current = true;
-    else if (Date.now() - touchedAt.current < handMs) holds.current = false;
+    const { scrollTop: top, scrollHeight: height, clientHeight } = element;
+    const before = holds.current;
+    const shrunk = Math.max(0, was.current.height - height);
+    if (height - top - clientHeight <= threshold) holds.current = true;
+    // Further up than rows that became lower explain: by wheel, key, search or a reader's aid, somebody wants to be there.
+    else if (top < was.current.top - shrunk - 1) holds.current = false;
+    was.current = { top, height };
+    if (before !== holds.current) onHoldChange?.(holds.current);
   }
 
   const rows = virtual.getVirtualItems();
@@ -113,13 +122,9 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
 
   return (
     // A region that scrolls has to be reachable by keyboard.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex, jsx-a11y/no-static-element-interactions
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
     <div
       ref={scroller}
-      onWheel={touched}
-      onTouchMove={touched}
-      onPointerDown={touched}
-      onKeyDown={touched}
       onScroll={scrolled}
       className={styles['scroller']}
       tabIndex={0}

@@ -12,7 +12,7 @@ import { VirtualList, type VirtualListHandle } from '../../ui/VirtualList.tsx';
 import { useHome, useMe } from '../context.tsx';
 import styles from './History.module.css';
 import { HistoryRow } from './HistoryRow.tsx';
-import { rowsOf, type Row } from './rows.ts';
+import { heightOf, rowsOf, type Row } from './rows.ts';
 
 /** History shows a group's log, both ways, and what is on its way into it. */
 export function History({ log, unreadAfter }: { log: GroupLog; unreadAfter: number | undefined }) {
@@ -61,7 +61,7 @@ export function History({ log, unreadAfter }: { log: GroupLog; unreadAfter: numb
         ref={list}
         items={rows}
         keyOf={(row) => row.key}
-        estimate={56}
+        estimate={heightOf}
         from="end"
         role="log"
         label={t.group.messages}

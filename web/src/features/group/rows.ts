@@ -46,6 +46,16 @@ export function rowsOf(
   return rows;
 }
 
+/** heightOf guesses how high a row is drawn, in px, before it is. */
+export function heightOf(row: Row): number {
+  if (row.kind === 'day' || row.kind === 'unread') return 38;
+  if (row.kind === 'entry' && row.entry.kind !== 'text') return 37;
+  const text = row.kind === 'entry' ? row.entry.text : row.out.text;
+  let lines = 0;
+  for (const line of text.split('\n')) lines += 1 + Math.floor(line.length / 90);
+  return lines * 22 + (row.follows ? 4 : 30);
+}
+
 function dayOf(ms: number): number {
   return new Date(ms).setHours(0, 0, 0, 0);
 }
