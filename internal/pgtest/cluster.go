@@ -44,6 +44,7 @@ fsync = on
 synchronous_commit = on
 full_page_writes = on
 max_wal_size = 4GB
+min_wal_size = 2GB
 autovacuum = on
 log_min_messages = warning
 `
