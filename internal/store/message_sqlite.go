@@ -29,8 +29,8 @@ const (
 // membership and looks for the same key (append). One writer takes whatever
 // queued while the last batch was written, gives each message its seq, appends
 // the batch to the journal with one fdatasync and acknowledges it (write). One
-// applier moves what the journal holds into log.db, in large sorted
-// transactions, and then lets the journal forget it (apply). Readers see log.db
+// applier moves what the journal holds into log.db, group by group in small
+// transactions, and then lets the journal forget it (sweep). Readers see log.db
 // and the tail that it lacks as one log (message_read.go).
 //
 // Lock order: groupState.loading, logTail.mu, memberCache.mu.
