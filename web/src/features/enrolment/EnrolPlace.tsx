@@ -37,7 +37,7 @@ export default function EnrolPlace({ groupId, jobId }: EnrolPlaceProps) {
   }
   return (
     <Place title={t.enrolment.enrol} icon={<UserPlus size={18} aria-hidden />} note={group.name}>
-      <Page key={String(jobId)}>
+      <Page key={String(jobId)} wide>
         <p>
           <Link href={jobId === undefined ? `/g/${groupId}` : `/g/${groupId}/enrol`}>
             {jobId === undefined ? t.enrolment.backToGroup(group.name) : t.enrolment.all}

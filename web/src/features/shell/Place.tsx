@@ -75,11 +75,13 @@ export function Place({ title, icon, note, actions, aside, asideLabel, children 
   );
 }
 
-/** Page is the middle of a place that is read and filled in, not talked in. */
-export function Page({ children }: { children: ReactNode }) {
+/** Page is the middle of a place that is read and filled in, not talked in; wide where it has tables. */
+export function Page({ wide = false, children }: { wide?: boolean; children: ReactNode }) {
   return (
     <div className={styles['scroll']}>
-      <div className={styles['page']}>{children}</div>
+      <div className={styles['page']} data-wide={wide || undefined}>
+        {children}
+      </div>
     </div>
   );
 }

@@ -38,7 +38,7 @@ export const enrolment = {
   policy: 'Policy',
   people: 'People',
   landsIn: 'Subgroup',
-  newSubgroup: 'A new one',
+  newSubgroup: 'New',
   skipped: 'Left alone',
   policyOf: (level: string) => `What happens to people of the level ${level}`,
   policies: { direct: 'Add', ask: 'Ask', skip: 'Leave' },
