@@ -21,6 +21,7 @@ interface Answers {
   read: 'ok';
   answer: 'answered';
   background: 'ok';
+  people: 'present';
 }
 
 export type Call = keyof Answers;

@@ -18,17 +18,36 @@ interface TalkProps {
   /** Above the text: what it answers. */
   head?: ReactNode;
   pending?: boolean;
+  /** What is told of the person when their name is chosen. */
+  onName?: (() => void) | undefined;
 }
 
 /** Talk is one thing that somebody said or wrote. The text goes in as text: nothing in it is markup. */
-export function Talk({ nickname, level, levelLabel, time, follows, text, foot, head, pending = false }: TalkProps) {
+export function Talk({
+  nickname,
+  level,
+  levelLabel,
+  time,
+  follows,
+  text,
+  foot,
+  head,
+  pending = false,
+  onName,
+}: TalkProps) {
   return (
     <article className={styles['talk']} data-follows={follows || undefined} data-pending={pending || undefined}>
       <div className={styles['side']}>{follows ? <time>{time}</time> : <Avatar name={nickname} level={level} />}</div>
       <div className={styles['words']}>
         {!follows && (
           <header>
-            <LevelText level={level}>{nickname}</LevelText>
+            {onName ? (
+              <button type="button" className={styles['who']} onClick={onName}>
+                <LevelText level={level}>{nickname}</LevelText>
+              </button>
+            ) : (
+              <LevelText level={level}>{nickname}</LevelText>
+            )}
             {levelLabel && <small>{levelLabel}</small>}
             <time>{time}</time>
           </header>

@@ -14,6 +14,8 @@ export interface Format {
   time(ms: number): string;
   /** A day: "today" and "yesterday" in words. */
   day(ms: number): string;
+  /** A date without the time. */
+  date(ms: number): string;
   dateTime(ms: number): string;
   /** How long from now, or ago: "in 3 hours". */
   fromNow(ms: number): string;
@@ -29,6 +31,7 @@ export function formatOf(language: Language): Format {
   const percent = new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 0 });
   const time = new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' });
   const day = new Intl.DateTimeFormat(tag, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+  const date = new Intl.DateTimeFormat(tag, { dateStyle: 'medium' });
   const dateTime = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: 'auto' });
   const list = new Intl.ListFormat(tag);
@@ -42,6 +45,7 @@ export function formatOf(language: Language): Format {
       const days = Math.round((startOfDay(ms) - startOfDay(Date.now())) / 86_400_000);
       return days === 0 || days === -1 ? relative.format(days, 'day') : day.format(ms);
     },
+    date: (ms) => date.format(ms),
     dateTime: (ms) => dateTime.format(ms),
     fromNow: (ms) => relative.format(...inUnits(ms - Date.now())),
     list: (items) => list.format(items),

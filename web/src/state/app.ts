@@ -5,6 +5,7 @@ import { Channels } from './channels.ts';
 import { Drafts } from './drafts.ts';
 import { EnrolmentPlan } from './enrolmentPlan.ts';
 import { Enrolments } from './enrolments.ts';
+import { Folded } from './folded.ts';
 import { Groups } from './groups.ts';
 import { Invitations } from './invitations.ts';
 import type { Kept } from './kept.ts';
@@ -12,6 +13,7 @@ import { GroupLog } from './log.ts';
 import { Outbox } from './outbox.ts';
 import { Preferences } from './preferences.ts';
 import { OpenRoom } from './room.ts';
+import type { RosterImport } from './rosterImport.ts';
 import { Scope } from './scope.ts';
 import { deviceName, Session } from './session.ts';
 import { Store, type Readable } from './store.ts';
@@ -40,6 +42,9 @@ export class Home {
   readonly invitations: Invitations;
   readonly outbox: Outbox;
   readonly drafts: Drafts;
+  readonly folded: Folded;
+  /** The imports of this page's life, by channel: they go on while the person is elsewhere. */
+  readonly imports = new Map<bigint, RosterImport>();
   readonly scope: Scope;
   #world: World;
   #typedMs = 0;
@@ -54,6 +59,10 @@ export class Home {
     this.channels = new Channels(clients, live, scope, world.visible);
     this.invitations = new Invitations(clients, live, scope);
     this.drafts = new Drafts(kept, accountId);
+    this.folded = new Folded(kept, accountId);
+    scope.add(() => {
+      for (const job of this.imports.values()) job.stop();
+    });
     this.outbox = new Outbox(live, kept, accountId, scope, ({ groupId, seq }) => {
       // What one wrote oneself is read, if all before it is.
       const group = this.groups.get(groupId);
@@ -66,8 +75,8 @@ export class Home {
     );
   }
 
-  /** importRoster puts people on a channel's roster; a long file goes as several calls. */
-  importRoster(messages: Parameters<typeof importRoster>[1]): ReturnType<typeof importRoster> {
+  /** sendRoster sends lines of a roster (RosterImport). */
+  sendRoster(messages: Parameters<typeof importRoster>[1]): ReturnType<typeof importRoster> {
     return importRoster(this.#world.credentials, messages);
   }
 
@@ -95,7 +104,7 @@ export class Home {
 
   /** openRoom goes into a channel's room; ending the scope leaves it. */
   openRoom(channelId: bigint, scope: Scope): OpenRoom {
-    const room = new OpenRoom(this.clients, this.live, channelId, scope, this.#world.nextFrame);
+    const room = new OpenRoom(this.live, channelId, scope, this.#world.nextFrame);
     const count = () => {
       const { phase, people } = room.value.get();
       if (phase === 'inside') this.channels.people(channelId, people);

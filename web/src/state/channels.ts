@@ -30,12 +30,16 @@ export interface ChannelsValue {
 /** So many channels are read without being asked; below them, one level when it is opened. */
 const eager = 200;
 const refreshMs = 20_000;
+/** Channels without others inside seldom get some: they are asked every so many times. */
+const leavesEvery = 6;
+const together = 4;
 
 /** Channels are the tree of live rooms with how many people are in each. */
 export class Channels {
   #clients: Clients;
   #live: Live;
   #value = new Store<ChannelsValue>({ loaded: false, byId: new Map(), children: new Map() });
+  #refreshes = 0;
 
   constructor(clients: Clients, live: Live, scope: Scope, visible: () => boolean) {
     this.#clients = clients;
@@ -44,7 +48,9 @@ export class Channels {
     scope.add(live.onEvent((event) => this.#hear(event)));
     // Nothing is pushed about rooms in which the client is not, so the counts are read again now and then.
     scope.every(refreshMs, () => {
-      if (visible() && this.#live.status().phase === 'online') void this.load().catch(() => {});
+      if (!visible() || this.#live.status().phase !== 'online') return;
+      this.#refreshes += 1;
+      void this.load(this.#refreshes % leavesEvery === 0).catch(() => {});
     });
   }
 
@@ -56,38 +62,30 @@ export class Channels {
     return this.#value.get().byId.get(id);
   }
 
-  /** load reads the tree from the top, and again whatever of it was read before. */
-  async load(): Promise<void> {
-    const opened = new Set(this.#value.get().children.keys());
+  /** load reads the tree from the top, and again whatever of it was read before; without leaves only the counts. */
+  async load(leaves = true): Promise<void> {
+    const before = this.#value.get().children;
+    const read = new Map<bigint, OneChannel[]>();
     const next = [0n];
     let count = 0;
     while (next.length > 0) {
-      const parents = next.splice(0, 4);
-      const levels = await Promise.all(parents.map((parent) => this.open(parent)));
-      for (const id of levels.flat()) {
-        count += 1;
-        if (count <= eager || opened.has(id)) next.push(id);
+      const parents = next.splice(0, together);
+      const levels = await Promise.all(parents.map((parent) => this.#read(parent)));
+      for (const [index, found] of levels.entries()) {
+        read.set(parents[index] ?? 0n, found);
+        for (const { id } of found) {
+          count += 1;
+          const known = before.get(id);
+          if (known ? leaves || known.length > 0 : count <= eager) next.push(id);
+        }
       }
     }
-    this.#value.patch({ loaded: true });
+    this.#take(read);
   }
 
-  /** open reads the children of a channel and answers with their ids. */
-  async open(parentId: bigint): Promise<bigint[]> {
-    const found: OneChannel[] = [];
-    let pageToken = '';
-    do {
-      const page = await this.#clients.channel.listChannels({ parentId, pageSize: 200, pageToken });
-      found.push(...page.channels.map(oneChannel));
-      pageToken = page.nextPageToken;
-    } while (pageToken !== '');
-    const ids = found.map((channel) => channel.id);
-    const { loaded, byId, children } = this.#value.get();
-    const all = new Map(byId);
-    for (const id of children.get(parentId) ?? []) all.delete(id);
-    for (const channel of found) all.set(channel.id, channel);
-    this.#value.set({ loaded, byId: all, children: new Map(children).set(parentId, ids) });
-    return ids;
+  /** open reads the children of a channel. */
+  async open(parentId: bigint): Promise<void> {
+    this.#take(new Map([[parentId, await this.#read(parentId)]]));
   }
 
   /** refresh reads one channel again. */
@@ -99,10 +97,39 @@ export class Channels {
     return one;
   }
 
+  /** take takes a channel that a call answered with. */
+  take(channel: Channel | undefined): void {
+    if (channel) this.#put(oneChannel(channel));
+  }
+
   /** people notes how many are in a room. */
   people(id: bigint, presentCount: number): void {
     const known = this.get(id);
     if (known && known.presentCount !== presentCount) this.#put({ ...known, presentCount });
+  }
+
+  async #read(parentId: bigint): Promise<OneChannel[]> {
+    const found: OneChannel[] = [];
+    let pageToken = '';
+    do {
+      const page = await this.#clients.channel.listChannels({ parentId, pageSize: 200, pageToken });
+      found.push(...page.channels.map(oneChannel));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return found;
+  }
+
+  #take(read: ReadonlyMap<bigint, readonly OneChannel[]>): void {
+    const value = this.#value.get();
+    const byId = new Map(value.byId);
+    const children = new Map(value.children);
+    for (const [parentId, found] of read) {
+      const ids = found.map((channel) => channel.id);
+      for (const id of children.get(parentId) ?? []) if (!ids.includes(id)) byId.delete(id);
+      for (const channel of found) byId.set(channel.id, channel);
+      children.set(parentId, ids);
+    }
+    this.#value.set({ loaded: value.loaded || read.has(0n), byId, children });
   }
 
   #hear(event: LiveEvent): void {
@@ -116,6 +143,13 @@ export class Channels {
   #put(channel: OneChannel): void {
     this.#value.update((value) => ({ ...value, byId: new Map(value.byId).set(channel.id, channel) }));
   }
+}
+
+/** pathOf lists a channel and those around it, the outermost first. */
+export function pathOf(value: ChannelsValue, id: bigint): OneChannel[] {
+  const path: OneChannel[] = [];
+  for (let at = value.byId.get(id); at && !path.includes(at); at = value.byId.get(at.parentId)) path.unshift(at);
+  return path;
 }
 
 function oneChannel(c: Channel): OneChannel {

@@ -9,9 +9,6 @@ import { ChannelService, Level } from '../api/gen/muster/v1/channel_pb.ts';
 import { Choice, EnrolmentService, InvitationSchema } from '../api/gen/muster/v1/enrolment_pb.ts';
 import { GroupMessageSchema, GroupService, MyGroupSchema, Role, type MyGroup } from '../api/gen/muster/v1/group_pb.ts';
 import {
-  ChannelJoinedSchema,
-  ChannelLeftSchema,
-  ChannelMessageSchema,
   EnteredSchema,
   MemberAddedSchema,
   MemberRemovedSchema,
@@ -22,7 +19,6 @@ import { Channels } from './channels.ts';
 import { FakeLive, settle } from './fake.ts';
 import { Groups, unreadOf } from './groups.ts';
 import { Invitations } from './invitations.ts';
-import { OpenRoom } from './room.ts';
 import { Scope } from './scope.ts';
 import { Session } from './session.ts';
 
@@ -129,48 +125,6 @@ test('channels: the tree is read to its leaves', async () => {
   expect([...byId.values()].map((channel) => channel.name)).toEqual(['Lobby', 'Raid', 'Left wing']);
   expect(children.get(0n)).toEqual([1n, 2n]);
   expect(children.get(2n)).toEqual([3n]);
-});
-
-test('a room: lines once a frame and bounded, people as they move, again after a cut, out for a reason', async () => {
-  const frames: (() => void)[] = [];
-  const room = new OpenRoom(clients, live, 1n, scope, (act) => frames.push(act));
-  live.online();
-  await rest();
-  expect(room.value.get()).toMatchObject({ phase: 'inside', people: 1, yourLevel: Level.MEMBER });
-  let renderings = 0;
-  room.value.subscribe(() => (renderings += 1));
-  for (let i = 1; i <= 700; i++) {
-    live.push({ case: 'channelMessage', value: create(ChannelMessageSchema, { channelId: 1n, text: String(i) }) });
-  }
-  live.push({ case: 'channelMessage', value: create(ChannelMessageSchema, { channelId: 2n, text: 'elsewhere' }) });
-  expect(renderings).toBe(0);
-  for (const act of frames) act();
-  expect(renderings).toBe(1);
-  const { lines } = room.value.get();
-  expect(lines).toHaveLength(500);
-  expect(lines.at(-1)).toMatchObject({ text: '700' });
-
-  const person = { accountId: 9n, nickname: 'nine', level: Level.VIP };
-  live.push({ case: 'channelJoined', value: create(ChannelJoinedSchema, { channelId: 1n, person }) });
-  live.push({ case: 'channelJoined', value: create(ChannelJoinedSchema, { channelId: 1n, person }) }); // shown otherwise
-  expect([...room.value.get().present.keys()]).toEqual([7n, 9n]);
-  const { people } = room.value.get();
-  live.push({ case: 'channelLeft', value: create(ChannelLeftSchema, { channelId: 1n, accountId: 9n }) });
-  expect([...room.value.get().present.keys()]).toEqual([7n]);
-  expect(room.value.get().people).toBe(people - 1);
-
-  live.offline();
-  expect(room.value.get().phase).toBe('entering');
-  live.online();
-  await rest();
-  expect(room.value.get().phase).toBe('inside');
-  live.push({ case: 'channelLeft', value: create(ChannelLeftSchema, { channelId: 1n, accountId: 7n, why: 'banned' }) });
-  expect(room.value.get()).toMatchObject({ phase: 'out', why: 'banned' });
-  const entered = live.calls.length;
-  live.offline();
-  live.online();
-  await rest();
-  expect(live.calls).toHaveLength(entered); // who was put out does not come back unasked
 });
 
 test('invitations: the newest first, new ones once, answered ones gone', async () => {

@@ -1,76 +1,121 @@
 import { Radio } from 'lucide-react';
-import { useCallback } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 
 import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
-import { explain } from '../../i18n/explain.ts';
-import type { OpenRoom, RoomValue } from '../../state/room.ts';
+import type { OneChannel } from '../../state/channels.ts';
 import type { Scope } from '../../state/scope.ts';
-import { Button } from '../../ui/Button.tsx';
+import { administers, keepsOrder, standingOf } from '../../state/standing.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
+import { Tabs } from '../../ui/Tabs.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
-import { useHome } from '../context.tsx';
-import { EnrolButton } from '../enrolment/EnrolButton.tsx';
+import { useHome, useMe, useRoot } from '../context.tsx';
 import { ChannelIcon } from '../shell/Navigation.tsx';
 import { Place } from '../shell/Place.tsx';
 import { useOpened } from '../useOpened.ts';
+import { ChannelActions } from './ChannelActions.tsx';
+import { ChannelPeople } from './ChannelPeople.tsx';
 import styles from './ChannelPlace.module.css';
-import { RoomComposer } from './RoomComposer.tsx';
-import { RoomLines } from './RoomLines.tsx';
-import { RoomPeople } from './RoomPeople.tsx';
+import type { Acted, Somebody } from './person.ts';
+import { Room } from './Room.tsx';
 
-/** ChannelPlace is a channel: its live room in the middle, who is there on the right. */
-export function ChannelPlace({ id }: { id: bigint; tab: string }) {
+const RosterPage = lazy(() => import('./RosterPage.tsx'));
+const ImportPage = lazy(() => import('./ImportPage.tsx'));
+const BansPage = lazy(() => import('./BansPage.tsx'));
+const SettingsPage = lazy(() => import('./SettingsPage.tsx'));
+const PersonCard = lazy(() => import('./PersonCard.tsx'));
+
+/** ChannelPlace is a channel: its live room in the middle, its people on the right, and the pages about it. */
+export function ChannelPlace({ id, tab }: { id: bigint; tab: string }) {
   const { t } = useTexts();
   const home = useHome();
   const channel = useStore(home.channels.value).byId.get(id);
   const room = useOpened(useCallback((scope: Scope) => home.openRoom(id, scope), [home, id]));
   const value = useStoreMaybe(room?.value);
-  const aside = value?.phase === 'inside' ? <RoomPeople value={value} /> : undefined;
+  const [shown, setShown] = useState<Somebody>();
+  const [acted, setActed] = useState<Acted>();
+  const missing = channel === undefined;
+  useEffect(() => {
+    // A place deep in the tree may be opened by its address.
+    if (missing) home.channels.refresh(id).catch(() => {}); // the room says that there is none
+  }, [home, id, missing]);
+  useEffect(() => {
+    if (value?.why === 'deleted') home.channels.load().catch(() => {}); // read again soon anyway
+  }, [home, value?.why]);
+  const inside = tab === '' && value?.phase === 'inside';
   return (
     <Place
       title={channel?.name ?? t.shell.channels}
       icon={<ChannelIcon />}
       note={
-        <span className={styles['live']} title={t.channel.liveHint}>
-          <Radio size={14} aria-hidden /> {t.channel.live}
-        </span>
+        <>
+          <span className={styles['live']} title={t.channel.liveHint}>
+            <Radio size={14} aria-hidden /> {t.channel.live}
+          </span>
+          {channel?.about && ` · ${channel.about}`}
+        </>
       }
-      actions={channel && channel.yourLevel >= Level.ADMIN && <EnrolButton to={`/c/${id}/enrol`} />}
-      aside={aside}
+      actions={channel && <ChannelActions channel={channel} room={room} />}
+      aside={
+        inside && room ? (
+          <ChannelPeople room={room} value={value} channel={channel} acted={acted} onPerson={setShown} />
+        ) : undefined
+      }
     >
-      {room && value && <Room room={room} value={value} name={channel?.name ?? ''} />}
+      {tab === '' && room && value && <Room room={room} value={value} name={channel?.name ?? ''} onPerson={setShown} />}
+      {tab !== '' && channel && <Sub channel={channel} tab={tab} acted={acted} onPerson={setShown} />}
+      <Suspense fallback={null}>
+        {shown && channel && (
+          <PersonCard channel={channel} person={shown} onActed={setActed} onClose={() => setShown(undefined)} />
+        )}
+      </Suspense>
     </Place>
   );
 }
 
-function Room({ room, value, name }: { room: OpenRoom; value: RoomValue; name: string }) {
-  const { t, f } = useTexts();
-  if (value.phase === 'out') {
-    const reasons: Partial<Record<string, string>> = t.channel.out;
-    const why = value.failure ? explain(t, f, value.failure) : (reasons[value.why ?? ''] ?? value.why);
-    return (
-      <EmptyState
-        title={why ?? ''}
-        action={<Button onClick={() => void room.enter()}>{t.channel.enterAgain}</Button>}
-      />
-    );
-  }
+interface SubProps {
+  channel: OneChannel;
+  tab: string;
+  acted: Acted | undefined;
+  onPerson: (person: Somebody) => void;
+}
+
+/** Sub is a page about a channel; the room stays entered meanwhile. */
+function Sub({ channel, tab, acted, onPerson }: SubProps) {
+  const { t } = useTexts();
+  const { router } = useRoot();
+  const me = useMe();
+  const standing = standingOf(channel.yourLevel, me.serverRole);
+  const pages = [
+    { tab: '', label: t.channel.room, on: true },
+    { tab: 'roster', label: t.channel.roster, on: true },
+    { tab: 'import', label: t.channel.imports.title, on: administers(standing) },
+    { tab: 'bans', label: t.channel.bans.title, on: keepsOrder(standing) },
+    { tab: 'settings', label: t.channel.settings, on: channel.yourLevel !== Level.UNSPECIFIED || standing.server },
+  ];
+  const tabs = pages
+    .filter((page) => page.on)
+    .map((page) => ({
+      href: `/c/${channel.id}${page.tab && `/${page.tab}`}`,
+      label: page.label,
+      current: page.tab === tab,
+    }));
   return (
-    <>
-      <div className={styles['lines']}>
-        {value.lines.length > 0 ? (
-          <RoomLines lines={value.lines} />
-        ) : (
-          <EmptyState
-            icon={<Radio size={32} aria-hidden />}
-            title={value.phase === 'inside' ? t.channel.quiet : t.channel.entering}
-          >
-            {t.channel.liveHint}
-          </EmptyState>
-        )}
+    <div className={styles['sub']}>
+      <div className={styles['tabs']}>
+        <Tabs label={t.channel.tabs} tabs={tabs} onGo={(href) => router.go(href)} />
       </div>
-      <RoomComposer room={room} value={value} name={name} />
-    </>
+      <Suspense fallback={<EmptyState title={t.ui.loading} />}>
+        {tab === 'roster' && (
+          <RosterPage key={String(channel.id)} channel={channel} acted={acted} onPerson={onPerson} />
+        )}
+        {tab === 'import' && <ImportPage channelId={channel.id} />}
+        {tab === 'bans' && <BansPage channelId={channel.id} />}
+        {tab === 'settings' && <SettingsPage key={String(channel.id)} channel={channel} />}
+        {!pages.some((page) => page.tab === tab) && (
+          <EmptyState title={t.shell.notFound}>{t.shell.notFoundHint}</EmptyState>
+        )}
+      </Suspense>
+    </div>
   );
 }

@@ -6,12 +6,14 @@ import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useNow } from '../../ui/useStore.ts';
 import { Composer } from '../Composer.tsx';
+import { useHome } from '../context.tsx';
 import { useLimits } from '../useLimits.ts';
 
 /** RoomComposer is where one speaks in a room, with the channel's slow mode and least level. */
 export function RoomComposer({ room, value, name }: { room: OpenRoom; value: RoomValue; name: string }) {
   const { t, f } = useTexts();
   const tell = useToast();
+  const home = useHome();
   const limits = useLimits();
   const now = useNow(500, value.quietUntilMs > 0);
   const wait = Math.ceil((value.quietUntilMs - now) / 1000);
@@ -21,7 +23,10 @@ export function RoomComposer({ room, value, name }: { room: OpenRoom; value: Roo
   function note(): string | undefined {
     if (mute) return t.channel.mayNotSpeak;
     if (wait > 0) return t.channel.slowWait(wait);
-    return slow ? t.channel.slowMode(Math.ceil(value.slowModeMs / 1000)) : undefined;
+    const { typing } = value;
+    const told = slow ? [t.channel.slowMode(Math.ceil(value.slowModeMs / 1000))] : [];
+    if (typing.length > 0) told.push(t.channel.writing(f.list([...typing]), typing.length));
+    return told.join(' · ');
   }
 
   async function say(text: string): Promise<boolean> {
@@ -43,6 +48,7 @@ export function RoomComposer({ room, value, name }: { room: OpenRoom; value: Roo
       disabled={mute || value.phase !== 'inside'}
       note={note()}
       onSend={say}
+      onTyping={() => home.typing({ channelId: room.channelId })}
     />
   );
 }

@@ -1,82 +1,130 @@
 import { ChevronDown, ChevronRight } from 'lucide-react';
-import { useState } from 'react';
+import { useMemo, useRef, useState, type KeyboardEvent } from 'react';
 
-import type { ChannelsValue } from '../../state/channels.ts';
+import { pathOf } from '../../state/channels.ts';
 import { Badge } from '../../ui/Badge.tsx';
-import { IconButton } from '../../ui/Button.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
-import { useHome } from '../context.tsx';
+import { useHome, useRoot } from '../context.tsx';
 import { Link } from '../Link.tsx';
+import styles from './ChannelTree.module.css';
 import { ChannelIcon } from './Navigation.tsx';
-import styles from './Navigation.module.css';
+import navigation from './Navigation.module.css';
+import { rowsOf, stepFrom, type TreeRow } from './treeRows.ts';
 
-/** ChannelTree lists the channels as they lie in one another, with how many people are in each room. */
+/**
+ * ChannelTree lists the channels as they lie in one another, with how many people are in each room. It is one stop of
+ * the Tab key; arrows, Home, End and letters move inside it, as a tree has it.
+ */
 export function ChannelTree({ current }: { current: bigint | undefined }) {
   const { t } = useTexts();
-  const { channels } = useHome();
+  const { channels, folded } = useHome();
+  const { router } = useRoot();
   const tree = useStore(channels.value);
-  const [closed, setClosed] = useState<ReadonlySet<bigint>>(new Set());
-  const top = tree.children.get(0n) ?? [];
-  if (top.length === 0) return <p className={styles['none']}>{tree.loaded ? t.shell.noChannels : t.ui.loading}</p>;
-  function fold(id: bigint) {
-    const next = new Set(closed);
-    if (!next.delete(id)) next.add(id);
-    setClosed(next);
-    if (!tree.children.has(id)) void channels.open(id).catch(() => {}); // the tree is read again anyway
+  const closed = useStore(folded.value);
+  const rows = useMemo(() => rowsOf(tree, closed), [tree, closed]);
+  const list = useRef<HTMLUListElement>(null);
+  const [focused, setFocused] = useState<bigint>();
+  if (rows.length === 0) {
+    return <p className={navigation['none']}>{tree.loaded ? t.shell.noChannels : t.ui.loading}</p>;
   }
-  return <Branch ids={top} tree={tree} closed={closed} fold={fold} current={current} />;
-}
+  const shown = (id: bigint | undefined) => id !== undefined && rows.some((row) => row.channel.id === id);
+  // Who is in a folded part is shown at what folds it.
+  const mark = current === undefined ? undefined : pathOf(tree, current).findLast((one) => shown(one.id))?.id;
+  const stop = shown(focused) ? focused : (mark ?? rows[0]?.channel.id);
 
-interface BranchProps {
-  ids: readonly bigint[];
-  tree: ChannelsValue;
-  closed: ReadonlySet<bigint>;
-  fold: (id: bigint) => void;
-  current: bigint | undefined;
-}
-
-function Branch({ ids, tree, closed, fold, current }: BranchProps) {
-  const { t, f } = useTexts();
+  function fold(id: bigint, on: boolean) {
+    folded.fold(id, on);
+    if (!on && !tree.children.has(id)) void channels.open(id).catch(() => {}); // the tree is read again anyway
+  }
+  function onKeyDown(event: KeyboardEvent, row: TreeRow) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = stepFrom(rows, row, event.key);
+    if (!step) return;
+    event.preventDefault();
+    if (step.fold !== undefined) fold(row.channel.id, step.fold);
+    if (step.open) router.go(`/c/${row.channel.id}`);
+    if (step.to) list.current?.querySelector<HTMLElement>(`[data-id="${step.to.channel.id}"]`)?.focus();
+  }
   return (
-    <ul>
-      {ids.map((id) => {
-        const channel = tree.byId.get(id);
-        if (!channel) return null;
-        const children = tree.children.get(id);
-        const open = children !== undefined && !closed.has(id);
-        const people = channel.presentCount;
-        return (
-          <li key={String(id)}>
-            <div className={styles['item']}>
-              <Link href={`/c/${id}`} className={styles['row']} aria-current={id === current ? 'page' : undefined}>
-                <ChannelIcon />
-                <span className={styles['name']}>{channel.name}</span>
-                {people > 0 && (
-                  <Badge look="soft" label={t.shell.peopleInside(people)}>
-                    {f.short(people)}
-                  </Badge>
-                )}
-              </Link>
-              {(children === undefined || children.length > 0) && (
-                <IconButton
-                  className={styles['fold']}
-                  label={open ? t.shell.collapse(channel.name) : t.shell.expand(channel.name)}
-                  aria-expanded={open}
-                  onClick={() => fold(id)}
-                >
-                  {open ? <ChevronDown size={16} aria-hidden /> : <ChevronRight size={16} aria-hidden />}
-                </IconButton>
-              )}
-            </div>
-            {open && children.length > 0 && (
-              <div className={styles['branch']}>
-                <Branch ids={children} tree={tree} closed={closed} fold={fold} current={current} />
-              </div>
-            )}
-          </li>
-        );
-      })}
+    <ul ref={list} role="tree" aria-labelledby="nav-channels" className={styles['tree']}>
+      {rows.map((row) => (
+        <Row
+          key={String(row.channel.id)}
+          row={row}
+          current={row.channel.id === mark}
+          here={row.channel.id === current}
+          stop={row.channel.id === stop}
+          onFocus={() => setFocused(row.channel.id)}
+          onKeyDown={(event) => onKeyDown(event, row)}
+          onFold={(on) => fold(row.channel.id, on)}
+        />
+      ))}
     </ul>
+  );
+}
+
+interface RowProps {
+  row: TreeRow;
+  /** The open channel is this one, or inside it and hidden. */
+  current: boolean;
+  here: boolean;
+  /** The Tab key comes here. */
+  stop: boolean;
+  onFocus: () => void;
+  onKeyDown: (event: KeyboardEvent) => void;
+  onFold: (on: boolean) => void;
+}
+
+function Row({ row, current, here, stop, onFocus, onKeyDown, onFold }: RowProps) {
+  const { t, f } = useTexts();
+  const { id, name, presentCount: people } = row.channel;
+  const open = row.expanded === true;
+  return (
+    <li
+      role="treeitem"
+      data-id={String(id)}
+      tabIndex={stop ? 0 : -1}
+      aria-level={row.level}
+      aria-posinset={row.position}
+      aria-setsize={row.siblings}
+      aria-expanded={row.expanded}
+      aria-selected={here}
+      aria-labelledby={`channel-${id}`}
+      className={styles['item']}
+      style={{ paddingInlineStart: (row.level - 1) * 14 }}
+      onFocus={onFocus}
+      onKeyDown={onKeyDown}
+    >
+      {row.expanded === undefined ? (
+        <span className={styles['fold']} />
+      ) : (
+        <button
+          type="button"
+          tabIndex={-1}
+          className={styles['fold']}
+          aria-label={open ? t.shell.collapse(name) : t.shell.expand(name)}
+          onClick={() => onFold(open)}
+        >
+          {open ? <ChevronDown size={14} aria-hidden /> : <ChevronRight size={14} aria-hidden />}
+        </button>
+      )}
+      <Link
+        id={`channel-${id}`}
+        href={`/c/${id}`}
+        tabIndex={-1}
+        className={navigation['row']}
+        data-strong={people > 0 || undefined}
+        aria-current={here ? 'page' : current ? 'true' : undefined}
+      >
+        <ChannelIcon />
+        <span className={navigation['name']}>{name}</span>
+        {people > 0 && (
+          <Badge look="soft" label={t.shell.peopleInside(people)}>
+            {f.short(people)}
+          </Badge>
+        )}
+      </Link>
+    </li>
   );
 }

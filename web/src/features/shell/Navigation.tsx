@@ -1,5 +1,5 @@
 import { Hash, Inbox, LogOut, MoreHorizontal, Plus, Search, Settings, ShieldCheck } from 'lucide-react';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 
 import { ServerRole } from '../../api/gen/muster/v1/account_pb.ts';
 import { unreadOf } from '../../state/groups.ts';
@@ -13,8 +13,10 @@ import { useStore } from '../../ui/useStore.ts';
 import { useAct, useHome, useMe, useRoot } from '../context.tsx';
 import { Link } from '../Link.tsx';
 import { ChannelTree } from './ChannelTree.tsx';
-import { NewChannel, NewGroup } from './Create.tsx';
+import { NewGroup } from './Create.tsx';
 import styles from './Navigation.module.css';
+
+const NewChannel = lazy(() => import('../channel/NewChannel.tsx'));
 
 interface NavigationProps {
   route: Route;
@@ -58,7 +60,7 @@ export function Navigation({ route, onJump }: NavigationProps) {
         </section>
       </div>
       <Account />
-      {making === 'channel' && <NewChannel onClose={() => setMaking(undefined)} />}
+      <Suspense fallback={null}>{making === 'channel' && <NewChannel onClose={() => setMaking(undefined)} />}</Suspense>
       {making === 'group' && <NewGroup onClose={() => setMaking(undefined)} />}
     </nav>
   );
