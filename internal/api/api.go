@@ -1,6 +1,6 @@
 // Package api is the face of the server on HTTP: the Connect services of
 // proto/muster/v1 over the domain's services, the health endpoints, the metrics,
-// and the small built-in pages that the owner's link opens. docs/protocol.md says
+// and whatever serves the web client. docs/protocol.md says
 // what a client may rely on.
 //
 // A call goes through the same steps whatever it is: its place in the table of
@@ -45,7 +45,7 @@ type Options struct {
 
 	// Live serves /live; nil: there is no such path.
 	Live http.Handler
-	// Web serves the web client; nil: the built-in pages are served instead.
+	// Web serves the web client; nil: there are no pages.
 	Web Web
 	// Ready says what keeps the server from taking requests, nil for nothing;
 	// without it the server is ready until Stop.
@@ -111,7 +111,6 @@ type API struct {
 	started time.Time
 	build   build
 	metrics *metrics
-	pages   pages
 	mux     *http.ServeMux
 	life    context.Context //nolint:containedctx // ends with Stop, not with a call
 	stop    context.CancelFunc
@@ -136,7 +135,7 @@ func New(opt Options) *API {
 	}
 	opt.PublicURL = strings.TrimRight(opt.PublicURL, "/")
 	opt.LocalURL = strings.TrimRight(opt.LocalURL, "/")
-	a := &API{opt: opt, started: opt.Clock.Now(), build: readBuild(opt), pages: loadPages()}
+	a := &API{opt: opt, started: opt.Clock.Now(), build: readBuild(opt)}
 	a.life, a.stop = context.WithCancel(context.Background())
 	a.metrics = newMetrics(opt.Statistics)
 	a.mux = a.routes()
@@ -173,9 +172,6 @@ func (a *API) routes() *http.ServeMux {
 	mux.HandleFunc("GET /livez", a.livez)
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /version", a.version)
-	if a.opt.Web == nil {
-		a.pages.mount(mux)
-	}
 	mux.HandleFunc("/", a.unknown)
 	return mux
 }

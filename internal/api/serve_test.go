@@ -7,17 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"connectrpc.com/connect"
@@ -26,6 +23,7 @@ import (
 
 	"muster/internal/account"
 	"muster/internal/api"
+	"muster/internal/web"
 )
 
 // TestHeaders wants the headers of security on every answer, whatever answers.
@@ -33,6 +31,11 @@ func TestHeaders(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, nodeOptions{api: func(o *api.Options) {
 		o.Live = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+		client, err := web.Load(fstest.MapFS{"index.html": {Data: []byte("the page")}, "favicon.svg": {Data: []byte("<svg/>")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Web = client
 	}})
 	c := n.person("anna", account.ServerUser)
 	ids := map[string]bool{}
@@ -41,9 +44,8 @@ func TestHeaders(t *testing.T) {
 		status             int
 	}{
 		{"GET", "/", "", 200},
-		{"GET", "/setup", "", 200},
-		{"GET", "/muster.js", "", 200},
-		{"GET", "/muster.css", "", 200},
+		{"GET", "/favicon.svg", "", 200},
+		{"GET", "/setup", "", 404}, // no browser asks so
 		{"GET", "/livez", "", 200},
 		{"GET", "/readyz", "", 200},
 		{"GET", "/version", "", 200},
@@ -193,79 +195,3 @@ func TestSlowBody(t *testing.T) {
 }
 
 func isReset(err error) bool { return strings.Contains(err.Error(), "reset") }
-
-// TestPage holds the built-in pages to what they promise: two languages with the
-// same texts, nothing inline, nothing from elsewhere.
-func TestPage(t *testing.T) {
-	t.Parallel()
-	n := startNode(t, nodeOptions{})
-	page := func(accept string) (*received, string) {
-		return n.do(n.anonymous(), http.MethodGet, "/setup", nil, "Accept-Language", accept)
-	}
-	for accept, lang := range map[string]string{
-		"": "en", "en-US,en;q=0.9": "en", "zh-CN,zh;q=0.9,en;q=0.8": "zh-Hans", "zh-TW": "zh-Hans", "de-DE,zh;q=0.1": "zh-Hans", "fr": "en", ";;;": "en",
-	} {
-		res, body := page(accept)
-		if !strings.Contains(body, `<html lang="`+lang+`">`) || res.Header.Get("Content-Language") != lang || res.Header.Get("Vary") != "Accept-Language" {
-			t.Errorf("%q gets %s", accept, res.Header.Get("Content-Language"))
-		}
-		for _, bad := range []string{"<style", "style=", "onclick", "onload", "javascript:", "//", "{{", "<no value>"} {
-			if strings.Contains(strings.ReplaceAll(body, "://", ""), bad) {
-				t.Errorf("the page in %s holds %q", lang, bad)
-			}
-		}
-		if got := regexp.MustCompile(`<script[^>]*>[^<]*`).FindAllString(body, -1); !slices.Equal(got, []string{`<script src="/muster.js" defer>`}) {
-			t.Errorf("scripts: %q", got)
-		}
-	}
-	script := readPage(t, "muster.js")
-	template := readPage(t, "index.html")
-	for _, bad := range []string{"innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "localStorage", "https://", "http://"} {
-		if strings.Contains(script, bad) {
-			t.Errorf("the script holds %s", bad)
-		}
-	}
-	texts := map[string]map[string]string{}
-	for _, lang := range []string{"en", "zh"} {
-		var text map[string]string
-		if err := json.Unmarshal([]byte(readPage(t, lang+".json")), &text); err != nil {
-			t.Fatal(err)
-		}
-		texts[lang] = text
-	}
-	values := regexp.MustCompile(`\{\w+\}`)
-	for key, text := range texts["en"] {
-		other, ok := texts["zh"][key]
-		if !ok || other == "" {
-			t.Errorf("%s is not translated", key)
-		}
-		a, b := values.FindAllString(text, -1), values.FindAllString(other, -1)
-		slices.Sort(a)
-		slices.Sort(b)
-		if !slices.Equal(a, b) {
-			t.Errorf("%s takes %v in English and %v in Chinese", key, a, b)
-		}
-	}
-	if len(texts["en"]) != len(texts["zh"]) {
-		t.Errorf("%d texts in English, %d in Chinese", len(texts["en"]), len(texts["zh"]))
-	}
-	for _, m := range append(regexp.MustCompile(`say\('(\w+)'`).FindAllStringSubmatch(script, -1), regexp.MustCompile(`\.Text\.(\w+)`).FindAllStringSubmatch(template, -1)...) {
-		if _, ok := texts["en"][m[1]]; !ok {
-			t.Errorf("there is no text %s", m[1])
-		}
-	}
-	for _, m := range regexp.MustCompile(`at\('([\w-]+)'\)`).FindAllStringSubmatch(script, -1) {
-		if !strings.Contains(template, `id="`+m[1]+`"`) {
-			t.Errorf("the script looks for %s, which the page lacks", m[1])
-		}
-	}
-}
-
-func readPage(t *testing.T, name string) string {
-	t.Helper()
-	text, err := fs.ReadFile(os.DirFS("page"), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -30,6 +31,7 @@ import (
 	"muster/internal/clock"
 	"muster/internal/config"
 	"muster/internal/gateway"
+	"muster/internal/gateway/engine"
 	"muster/internal/store"
 	"muster/internal/web"
 )
@@ -172,7 +174,11 @@ func newGateway(cfg config.Config, b bus.Bus, opt Options) *gateway.Gateway {
 	if cfg.Server.PublicURL != "" {
 		origins = append(origins, cfg.Server.PublicURL)
 	}
+	if runtime.GOMAXPROCS(0) < 2 { // an event loop that waits for its sockets holds one
+		runtime.GOMAXPROCS(2)
+	}
 	return gateway.New(gateway.Options{
+		EngineKind: engine.Kind(cfg.Live.Engine),
 		Bus: gatewayBus{b}, Shared: cfg.Bus.Kind == config.BusNATS, Clock: opt.Clock, Log: opt.Log, Origins: origins,
 		MaxFrame: int(cfg.Live.MaxFrame), MessagesPerSecond: float64(cfg.Live.MessagesPerSecond), Burst: cfg.Live.Burst,
 		HelloTimeout: cfg.Live.HelloTimeout, IdlePing: cfg.Live.IdlePing, WriteQueue: int(cfg.Live.WriteQueue),
@@ -181,14 +187,9 @@ func newGateway(cfg config.Config, b bus.Bus, opt Options) *gateway.Gateway {
 }
 
 func (s *Server) newAPI(opt Options) *api.API {
-	client := web.New()
-	var pages api.Web
-	if client.Built() {
-		pages = client
-	}
 	return api.New(api.Options{
 		Accounts: s.Accounts, Channels: s.Channels, Groups: s.Groups, Enrolments: s.Enrolments,
-		Statistics: statistics{s}, Backup: s.Store, Clock: opt.Clock, Log: opt.Log, Live: s.gateway, Web: pages,
+		Statistics: statistics{s}, Backup: s.Store, Clock: opt.Clock, Log: opt.Log, Live: s.gateway, Web: web.New(),
 		Ready:          func(context.Context) error { return s.Store.Healthy() },
 		TrustedProxies: s.cfg.Server.TrustedProxies, PublicURL: s.cfg.Server.PublicURL, LocalURL: s.URL(),
 		MaxBody: int64(s.cfg.Server.MaxBody), Version: Version, Store: s.Store.Backend(),

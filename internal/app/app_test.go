@@ -300,3 +300,25 @@ func TestWhoMayCreateChannels(t *testing.T) {
 		t.Fatalf("made a third level: %v", err)
 	}
 }
+
+// The owner's link leads to a page, with the client compiled in or without: a
+// browser that opens it gets one with a policy that lets nothing else in.
+func TestOwnersLinkOpens(t *testing.T) {
+	s := start(t, nil)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.SetupLink(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/html,*/*;q=0.8")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	policy := res.Header.Get("Content-Security-Policy")
+	if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || !strings.Contains(policy, "script-src 'self'") || !strings.Contains(policy, "wss://"+s.Addr()) ||
+		res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("Cache-Control") != "no-cache" {
+		t.Errorf("%s: %v", res.Status, res.Header)
+	}
+}

@@ -1,4 +1,4 @@
-import WebSocket from 'ws';
+import { WebSocket } from 'ws';
 import type { Json, Person } from './server.ts';
 
 /** Live is a person's live socket without a browser, in JSON: for crowds, and for filling groups. */

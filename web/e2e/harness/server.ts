@@ -196,10 +196,6 @@ export class Server {
     await this.muster('channel', 'import', channelId, file, '--create-accounts');
   }
 
-  #environment(): NodeJS.ProcessEnv {
-    return { ...process.env, MUSTER_SERVER_DATA: this.data, LANG: 'C' };
-  }
-
   /** muster runs the command line beside the server, as its owner. */
   async muster(...args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(program, args, {
