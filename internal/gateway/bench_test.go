@@ -238,7 +238,7 @@ func BenchmarkIdle(b *testing.B) {
 				}
 				crowds = append(crowds, c)
 			}
-			b.ReportMetric(float64((cpuTime(b) - cpu).Microseconds())/people, "us-cpu/hello-"+round)
+			b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/people, "us-cpu/hello-"+round)
 			now := inUse()
 			b.ReportMetric(float64(now-before)/people, "bytes/connection-"+round)
 			if round == "first" {
@@ -252,6 +252,43 @@ func BenchmarkIdle(b *testing.B) {
 			}
 			r.await("the end", func() bool { return r.gw.Stats().Engine.Connections == 0 })
 		}
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkLargeGroup sends messages of 128 bytes to 10,000 online members of a
+// group, one after another, and says the same to the same people in a channel. It
+// prints what a delivery costs this process of a processor; the members are in
+// another.
+func BenchmarkLargeGroup(b *testing.B) {
+	const people, messages = 9000, 60
+	r := start(b, nil)
+	ps := r.crowd("p", people+1)
+	id, room := r.fullGroups(1, ps)[0], r.channel(ps[0], channel.Settings{})
+	_, news := crowdProcess(b, crowdOrder{URL: r.URL, Tokens: tokens(ps[:people]), Parallel: 16, Room: int64(room), Read: true})
+	if news.Ready != people {
+		b.Fatalf("%d are ready", news.Ready)
+	}
+	sender := ps[people].dial()
+	sender.enter(room)
+	text := strings.Repeat("x", 128)
+	cost := func(send func()) float64 {
+		send()
+		sender.waiting()
+		begin, cpu := r.gw.Stats().Engine.Delivered, cpuTime(b)
+		for n := uint64(1); n <= messages; n++ {
+			send()
+			r.await("the deliveries", func() bool { return r.gw.Stats().Engine.Delivered >= begin+n*(people+1) })
+			sender.waiting()
+		}
+		return float64((cpuTime(b) - cpu).Nanoseconds()) / messages / (people + 1)
+	}
+	for b.Loop() {
+		inChannel := cost(func() { sender.say(room, text) })
+		inGroup := cost(func() { sender.send(id, text) })
+		b.ReportMetric(inChannel/1000, "us-cpu/channel-delivery")
+		b.ReportMetric(inGroup/1000, "us-cpu/group-delivery")
+		b.ReportMetric(inGroup/inChannel, "group/channel")
 	}
 	b.ReportMetric(0, "ns/op")
 }

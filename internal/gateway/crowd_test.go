@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -47,8 +48,11 @@ type crowdOrder struct {
 	// Followers says that the clients are client.Followers, which come back by
 	// themselves; else they are bare sockets that say hello and then nothing.
 	Followers bool
-	// Parallel is how many bare sockets are opened at a time.
+	// Parallel is how many bare sockets are opened at a time. Room is the channel
+	// that they enter then, 0: none. With Read they take what comes.
 	Parallel int
+	Room     int64
+	Read     bool
 }
 
 // crowdNews is what it says: how many clients are ready, and how long that took
@@ -209,6 +213,9 @@ func bareCrowd(order crowdOrder, in *json.Decoder, out *json.Encoder) error {
 		wg.Go(func() {
 			for token := range next {
 				nc, err := bareHello(strings.TrimPrefix(order.URL, "http://"), token)
+				if err == nil && order.Room != 0 {
+					err = bareFrame(nc, &musterv1.ClientFrame{Body: &musterv1.ClientFrame_Enter{Enter: &musterv1.Enter{ChannelId: order.Room}}})
+				}
 				mu.Lock()
 				sockets = append(sockets, nc)
 				if err != nil {
@@ -226,6 +233,12 @@ func bareCrowd(order crowdOrder, in *json.Decoder, out *json.Encoder) error {
 	if failed != nil {
 		return failed
 	}
+	if order.Read {
+		for _, nc := range sockets {
+			wg.Go(func() { _, _ = io.Copy(io.Discard, struct{ io.Reader }{nc}) }) // until it is closed
+		}
+	}
+	defer wg.Wait()
 	if err := out.Encode(crowdNews{Ready: len(sockets), Took: []int64{time.Since(begin).Milliseconds()}}); err != nil {
 		return err
 	}
@@ -256,11 +269,7 @@ func bareHello(address, token string) (net.Conn, error) {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return nc, fmt.Errorf("the handshake was answered with %s", resp.Status)
 	}
-	hello, err := wire.EncodeClientFrame(&musterv1.ClientFrame{Id: 1, Body: &musterv1.ClientFrame_Hello{Hello: &musterv1.Hello{Token: token}}}, false)
-	if err != nil {
-		return nc, err
-	}
-	if err := ws.WriteFrame(nc, ws.MaskFrameInPlace(ws.NewBinaryFrame(hello))); err != nil {
+	if err := bareFrame(nc, &musterv1.ClientFrame{Id: 1, Body: &musterv1.ClientFrame_Hello{Hello: &musterv1.Hello{Token: token}}}); err != nil {
 		return nc, err
 	}
 	for {
@@ -272,6 +281,14 @@ func bareHello(address, token string) (net.Conn, error) {
 			return nc, err
 		}
 	}
+}
+
+func bareFrame(nc net.Conn, f *musterv1.ClientFrame) error {
+	b, err := wire.EncodeClientFrame(f, false)
+	if err != nil {
+		return err
+	}
+	return ws.WriteFrame(nc, ws.MaskFrameInPlace(ws.NewBinaryFrame(b)))
 }
 
 // tokens are the tokens of people.

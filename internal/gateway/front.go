@@ -81,7 +81,7 @@ func (f *Front) Run(ctx context.Context) error {
 }
 
 // acceptPause is the wait after an error that passes, such as too many open files.
-const acceptPause = 20 * time.Millisecond
+const acceptPause = 250 * time.Millisecond
 
 func (f *Front) accept() error {
 	buf := make([]byte, maxHead)

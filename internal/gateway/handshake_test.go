@@ -108,6 +108,30 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("%d of 20 handshakes were refused at 1 per second", refused)
 		}
 	})
+	t.Run("a page that has to come later", func(t *testing.T) {
+		r := start(t, func(o *gateway.Options) { o.HandshakesPerSecond, o.HelloTimeout = 1, 100*time.Millisecond })
+		told := false
+		for try := 0; !told && try < 50; try++ { // one that is let in after all says no hello
+			c, err := r.tryRaw(true, http.Header{"Origin": {r.URL}})
+			if err != nil {
+				continue
+			}
+			frames, code := c.all()
+			if code != 4106 {
+				continue
+			}
+			told = true
+			if g := frames[len(frames)-1].GetSessionClosed(); g.GetCode() != 4106 || g.GetRetry() != musterv1.Retry_RETRY_LATER || g.GetRetryAfterMs() < 1000 {
+				t.Errorf("told %v", frames)
+			}
+		}
+		if !told {
+			t.Error("no page was told on its socket to come later")
+		}
+		if r.gw.Stats().Refused == 0 {
+			t.Error("nobody was counted as refused")
+		}
+	})
 	t.Run("no extension", func(t *testing.T) {
 		req, _ := http.NewRequest(http.MethodGet, r.URL, http.NoBody)
 		for k, v := range map[string]string{
@@ -138,6 +162,15 @@ type raw struct {
 // raw opens a socket without saying hello.
 func (r *rig) raw(inJSON bool, header http.Header) *raw {
 	r.Helper()
+	c, err := r.tryRaw(inJSON, header)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return c
+}
+
+// tryRaw is raw that may be refused.
+func (r *rig) tryRaw(inJSON bool, header http.Header) (*raw, error) {
 	d := ws.Dialer{Protocols: []string{wire.SubprotocolProto}, Timeout: patience}
 	if inJSON {
 		d.Protocols = []string{wire.SubprotocolJSON}
@@ -147,14 +180,14 @@ func (r *rig) raw(inJSON bool, header http.Header) *raw {
 	}
 	nc, br, _, err := d.Dial(context.Background(), "ws"+strings.TrimPrefix(r.URL, "http"))
 	if err != nil {
-		r.Fatal(err)
+		return nil, err
 	}
 	if br == nil {
 		br = bufio.NewReader(nc)
 	}
 	c := &raw{r.TB, nc, br, inJSON}
 	r.Cleanup(func() { _ = nc.Close() })
-	return c
+	return c, nil
 }
 
 // payload sends a message of the right kind.
