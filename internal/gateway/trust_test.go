@@ -109,7 +109,8 @@ func TestStoppedReaders(t *testing.T) {
 		wg.Wait()
 		return late, most
 	}
-	// Before, with the one who will stop reading along.
+	// Before, with the one who will stop reading along. The owner has the last
+	// word, which nobody misses.
 	var reading sync.WaitGroup
 	done := fmt.Sprint("before ", messages/3-1, " ")
 	reading.Go(func() {
