@@ -15,7 +15,7 @@ BENCH_PACKAGES ?= ./...
 BENCH          ?= .
 BENCHTIME      ?= 2s
 BENCHFLAGS     ?=
-BENCH_PROGRAMS ?= $(wildcard cmd/muster-bench)
+BENCH_PROGRAMS ?= $(wildcard cmd/muster-bench cmd/muster-load)
 BENCH_ARGS     ?=
 
 # The fault suites that `make soak` runs in their long form, and for how long at most.

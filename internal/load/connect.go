@@ -4,6 +4,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"muster/internal/load/crowd"
@@ -14,12 +15,16 @@ import (
 type ConnectOptions struct {
 	Enter bool          `help:"Let everybody enter the channel." default:"false" json:"enter"`
 	Quiet time.Duration `help:"Quiet after the last handshake, before memory is read." default:"3s" json:"-"`
+	Again bool          `help:"Cut everybody off at the end and let them come back." default:"true" negatable:"" json:"again"`
 	Hold  time.Duration `help:"How long to hold the connections then and count the server's processor time." default:"3s" json:"-"`
 }
 
 // ConnectFigures are what connections cost.
 type ConnectFigures struct {
-	Connect connection `json:"connect"`
+	// Connect is of sessions that the servers see for the first time since their
+	// start, Again of the same clients when they come back after a cut.
+	Connect connection  `json:"connect"`
+	Again   *connection `json:"again,omitempty"`
 	// Before and After are the servers' memory without and with the clients.
 	Before proc.Memory `json:"memory_before"`
 	After  proc.Memory `json:"memory_after"`
@@ -72,12 +77,36 @@ func Connect(ctx context.Context, set Settings, opt ConnectOptions) (Result, err
 		if finishErr := r.crew.begin(r.nextRun(), 0); finishErr != nil {
 			return f, finishErr
 		}
-		_, _, finishErr := r.finish(0)
-		if finishErr != nil {
-			return f, finishErr
+		if _, _, finishErr := r.finish(0); finishErr != nil || err != nil || !opt.Again {
+			return f, errors.Join(err, finishErr)
 		}
+		if _, err := r.crew.do(crowd.Order{Op: crowd.OpCut}, nil); err != nil {
+			return f, err
+		}
+		if err := r.pause(ctx, 2*time.Second); err != nil { // until the servers have seen it
+			return f, err
+		}
+		again, _, err := r.connect(crowd.Order{Op: crowd.OpReturn})
+		f.Again = &again
 		return f, err
 	})
+}
+
+// Prepare makes the people of later measurements in a directory, and measures
+// nothing.
+func Prepare(ctx context.Context, set Settings, more PrepareOptions) (Result, error) {
+	if set.Data == "" {
+		return Result{}, errors.New("prepare: --data says where the people are kept")
+	}
+	return measure(ctx, set, "prepare", more, need{people: more.Beside, roster: more.Roster}, func(_ context.Context, r *rig) (any, error) {
+		return map[string]int{"people": r.world.People, "roster": r.world.Roster, "groups": len(r.world.Groups)}, nil
+	})
+}
+
+// PrepareOptions say who is made beside the clients.
+type PrepareOptions struct {
+	Beside int `help:"More people with a session, for senders and those inside." default:"0" json:"beside"`
+	Roster int `help:"People on the roster, at least as many as have a session." default:"0" json:"roster"`
 }
 
 // memory is that of all workers.

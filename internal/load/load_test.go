@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 // small is a measurement of a hundred clients, on whatever processors are free.
 func small(t *testing.T) Settings {
 	return Settings{
-		Clients: 100, Text: 128, Groups: 2, Data: t.TempDir(), Nodes: 1, OnSQLite: true, Unbound: true,
+		Clients: 100, Text: 128, Groups: 2, Data: t.TempDir(), Nodes: 1, Unbound: true,
 		ServerProcs: 2, Workers: 2, AtOnce: 64, Patience: 30 * time.Second,
 	}
 }
@@ -139,7 +139,7 @@ func TestSlow(t *testing.T) {
 
 func TestStorm(t *testing.T) {
 	set := small(t)
-	set.Serve = []string{"live.handshakes_per_second=60"}
+	set.Serve = []string{"live.handshakes_per_second=60", "live.handshake_burst=20"}
 	r, err := Storm(t.Context(), set, StormOptions{Inside: 10, PerSec: 20, Duration: time.Second})
 	f := figures[StormFigures](t, r, err)
 	if f.Return.In != 100 || f.Return.Refused == 0 || f.Storm.Deliveries != int64(f.Storm.Messages)*10 || f.Seconds95 <= 0 {
@@ -150,7 +150,7 @@ func TestStorm(t *testing.T) {
 // TestNodes joins two nodes over PostgreSQL and NATS.
 func TestNodes(t *testing.T) {
 	set := small(t)
-	set.Postgres, set.OnSQLite, set.Nodes, set.Data = pgtest.URL(t), false, 2, ""
+	set.Postgres, set.Nodes, set.Data = pgtest.URL(t), 2, ""
 	r, err := Fanout(t.Context(), set, FanoutOptions{UnderWay: []int{1}, To: []string{"channel", "group"}, Duration: 200 * time.Millisecond})
 	f := figures[Fanouts](t, r, err)
 	if r.Store != "postgresql" || r.Server.Processes != 2 {

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"muster/internal/load/crowd"
+	"muster/internal/load/proc"
 )
 
 // loop sends messages and notes when each of them has reached the last client.
@@ -28,7 +30,9 @@ type loop struct {
 // the last.
 func (l *loop) send(ctx context.Context, underWay int, rate float64) error {
 	if rate > 0 {
-		return l.open(ctx, rate)
+		done := make(chan error, 1)
+		go func() { done <- l.open(ctx, rate) }()
+		return <-done
 	}
 	for range underWay {
 		if err := l.speak(crowd.Now()); err != nil {
@@ -85,6 +89,8 @@ func (l *loop) await(ctx context.Context, patience time.Duration) error {
 
 // open sends at a rate whatever becomes of the messages.
 func (l *loop) open(ctx context.Context, rate float64) error {
+	runtime.LockOSThread() // and never unlocked: the thread ends with its haste
+	proc.Hurry()
 	begun := crowd.Now()
 	for time.Now().Before(l.until) {
 		for due := begun + int64(float64(len(l.sent))/rate*1e9); due <= crowd.Now(); due = begun + int64(float64(len(l.sent))/rate*1e9) {

@@ -31,8 +31,7 @@ type Settings struct {
 	Data    string `help:"Directory for the server's data and the people's sessions, which is used again when it is there; default: a temporary one." type:"path" json:"data,omitempty"`
 
 	Nodes    int      `help:"Server processes, joined by a NATS bus over one PostgreSQL." default:"1" json:"nodes"`
-	Postgres string   `help:"PostgreSQL to use instead of SQLite: a connection URL of a server where databases may be made. Needed for several nodes." env:"MUSTER_TEST_POSTGRES" json:"-"`
-	OnSQLite bool     `help:"SQLite, also when the environment names a PostgreSQL." name:"sqlite" json:"-"`
+	Postgres string   `help:"PostgreSQL to use instead of SQLite: a connection URL of a server where databases may be made. Several nodes need one, and take the one of $MUSTER_TEST_POSTGRES by themselves." json:"-"`
 	Serve    []string `help:"A setting of the server, such as live.idle_ping=1m; may be repeated." placeholder:"KEY=VALUE" sep:"none" json:"serve,omitempty"`
 
 	URL     []string `help:"Running servers to use instead of starting one." name:"url" json:"urls,omitempty"`
@@ -82,8 +81,8 @@ func (s *Settings) settle() error {
 }
 
 func (s *Settings) postgres() string {
-	if s.OnSQLite {
-		return ""
+	if s.Postgres == "" && s.Nodes > 1 {
+		return os.Getenv("MUSTER_TEST_POSTGRES")
 	}
 	return s.Postgres
 }

@@ -52,7 +52,7 @@ func Storm(ctx context.Context, set Settings, opt StormOptions) (Result, error) 
 		if _, _, err := in.connect(crowd.Order{Enter: r.world.Channel}); err != nil {
 			return f, err
 		}
-		if f.Before, _, err = r.connect(crowd.Order{}); err != nil {
+		if f.Before, _, err = r.connectGently(); err != nil {
 			return f, err
 		}
 		sp, err := newSpeaker(ctx, r.nodes[0], r.world.Owner, r.world.Channel, r.set.Text)
@@ -106,4 +106,19 @@ func (r *rig) storm(ctx context.Context, in *rig, sp *speaker, opt StormOptions,
 		}
 	}
 	return errors.Join(err, <-inside)
+}
+
+// gentle is a rate of handshakes that a server lets in as it is configured by
+// default.
+const gentle = 900
+
+// connectGently brings everybody in at a rate that the server does not refuse.
+func (r *rig) connectGently() (connection, []crowd.Reply, error) {
+	slowly := *r
+	set := *r.set
+	if set.Rate == 0 {
+		set.Rate = gentle
+	}
+	slowly.set = &set
+	return slowly.connect(crowd.Order{})
 }

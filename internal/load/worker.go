@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -53,11 +54,13 @@ func Child() (status int, ok bool) {
 }
 
 // runWorker holds a crowd and does the orders of its standard input, until that
-// ends. Its arguments are its number and the place of its first client.
+// ends. Its arguments are its number, the place of its first client, and whether
+// it goes before other workers.
 func runWorker() error {
-	if len(os.Args) != 4 {
+	if len(os.Args) != 5 {
 		return errors.New("it is started by the other commands")
 	}
+	eager := os.Args[4] == "true"
 	number, err1 := strconv.Atoi(os.Args[2])
 	seat, err2 := strconv.Atoi(os.Args[3])
 	if err := errors.Join(err1, err2); err != nil {
@@ -73,7 +76,13 @@ func runWorker() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error {
+		if eager {
+			runtime.LockOSThread()
+			proc.Hurry()
+		}
+		return c.Run(ctx)
+	})
 	g.Go(func() error {
 		defer cancel()
 		in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
@@ -154,7 +163,9 @@ type settled struct {
 	last map[uint32]int64
 }
 
-// startCrew starts as many workers as n clients need.
+// startCrew starts as many workers as n clients need. Those of a crew beside the
+// first go before it on their processors: what they measure is the server's
+// doing, not that of clients who make a rush.
 func startCrew(ctx context.Context, set *Settings, offset, n int) (*crew, error) {
 	files, err := proc.RaiseOpenFiles()
 	if err != nil {
@@ -176,7 +187,7 @@ func startCrew(ctx context.Context, set *Settings, offset, n int) (*crew, error)
 		if i > 0 {
 			wk.first = c.workers[i-1].first + c.workers[i-1].count
 		}
-		wk.child, err = startChild(ctx, set.ClientCPUs, nil, []*os.File{w}, workerRole, strconv.Itoa(i), strconv.Itoa(offset+wk.first+1))
+		wk.child, err = startChild(ctx, set.ClientCPUs, nil, []*os.File{w}, workerRole, strconv.Itoa(i), strconv.Itoa(offset+wk.first+1), strconv.FormatBool(offset > 0))
 		if err != nil {
 			return nil, errors.Join(err, c.stop())
 		}
