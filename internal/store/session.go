@@ -75,7 +75,7 @@ func (a Accounts) SessionByToken(ctx context.Context, hash account.TokenHash) (a
 		session account.Session
 		who     account.Account
 	)
-	err := a.s.read(ctx, func(c conn) error {
+	err := a.s.look(ctx, func(c conn) error {
 		found, err := one(c, "SELECT "+accountColumns+", "+sessionColumns+` FROM session s JOIN account a ON a.id = s.account_id
 			WHERE s.token_hash = $1`, []any{hash[:]}, func(r row) {
 			who, session = scanAccount(r), scanSession(shiftedRow{r, accountColumnCount})
