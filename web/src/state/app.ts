@@ -16,7 +16,9 @@ import { OpenRoom } from './room.ts';
 import type { RosterImport } from './rosterImport.ts';
 import { Scope } from './scope.ts';
 import { deviceName, Session } from './session.ts';
+import { Statistics } from './statistics.ts';
 import { Store, type Readable } from './store.ts';
+import { Subgroups } from './subgroups.ts';
 
 /** What the state needs of the world; tests put their own. */
 export interface World {
@@ -92,9 +94,19 @@ export class Home {
     return new GroupLog(this.live, groupId, place, scope);
   }
 
+  /** openSubgroups reads a group's subgroups and keeps them up to date until the scope ends. */
+  openSubgroups(groupId: bigint, scope: Scope): Subgroups {
+    return new Subgroups(this.clients, this.live, groupId, scope);
+  }
+
   /** openEnrolments reads a group's enrolments and keeps them up to date until the scope ends. */
   openEnrolments(groupId: bigint, scope: Scope): Enrolments {
     return new Enrolments(this.clients, this.live, groupId, scope);
+  }
+
+  /** openStatistics follows what the server does until the scope ends; for its administrators. */
+  openStatistics(scope: Scope): Statistics {
+    return new Statistics(this.clients, scope, this.#world.visible);
   }
 
   /** openPlan goes on with the enrolment that is being prepared for a group. */

@@ -92,11 +92,19 @@ export class Groups {
 
   /** refresh reads one group again. */
   async refresh(id: bigint): Promise<void> {
-    const { group } = await this.#clients.group.getGroup({ groupId: id });
+    const { group, yourRole: role } = await this.#clients.group.getGroup({ groupId: id });
     if (!group) return;
     const { name, about, ownerId } = group;
     const memberCount = Number(group.memberCount);
-    this.#change(id, (known) => ({ ...known, name, about, ownerId, memberCount, capacity: Number(group.capacity) }));
+    this.#change(id, (known) => ({
+      ...known,
+      role,
+      name,
+      about,
+      ownerId,
+      memberCount,
+      capacity: Number(group.capacity),
+    }));
   }
 
   /** put takes a group that a call answered with: a new one, or one that changed. */
@@ -142,7 +150,8 @@ export class Groups {
   /** drop takes a group off the list: the account left it, or was removed. */
   drop(id: bigint, why: string): void {
     this.#gone.add(id);
-    const name = this.get(id)?.name ?? '';
+    const name = this.get(id)?.name;
+    if (name === undefined) return; // known already: the call's answer and the push both tell
     this.#value.update(({ loaded, byId }) => {
       const rest = new Map(byId);
       rest.delete(id);

@@ -1,4 +1,4 @@
-import { useCallback, useState } from 'react';
+import { lazy, Suspense, useCallback, useState } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import type { Scope } from '../../state/scope.ts';
@@ -12,11 +12,21 @@ import { EnrolButton } from '../enrolment/EnrolButton.tsx';
 import { Place } from '../shell/Place.tsx';
 import { useLimits } from '../useLimits.ts';
 import { useOpened } from '../useOpened.ts';
+import { GroupActions } from './GroupActions.tsx';
 import { GroupPeople } from './GroupPeople.tsx';
 import { History } from './History.tsx';
 
-/** GroupPlace is a group: its messages in the middle, its subgroups and people on the right. */
-export function GroupPlace({ id }: { id: bigint; tab: string }) {
+const GroupPages = lazy(() => import('./GroupPages.tsx'));
+
+interface GroupPlaceProps {
+  id: bigint;
+  tab: string;
+  /** What the tab is about: a subgroup. */
+  item?: bigint | undefined;
+}
+
+/** GroupPlace is a group: its messages in the middle, its subgroups and people on the right, and the pages about it. */
+export function GroupPlace({ id, tab, item = 0n }: GroupPlaceProps) {
   const { t } = useTexts();
   const home = useHome();
   const { loaded, byId } = useStore(home.groups.value);
@@ -34,10 +44,21 @@ export function GroupPlace({ id }: { id: bigint; tab: string }) {
       title={group.name}
       icon={<Avatar name={group.name} size="small" level="member" square />}
       note={`${t.group.members(group.memberCount)} · ${t.group.kept}`}
-      actions={group.role !== Role.MEMBER && <EnrolButton to={`/g/${id}/enrol`} />}
-      aside={<GroupPeople groupId={id} />}
+      actions={
+        <>
+          {group.role !== Role.MEMBER && <EnrolButton to={`/g/${id}/enrol`} />}
+          <GroupActions group={group} />
+        </>
+      }
+      aside={tab === '' ? <GroupPeople groupId={id} /> : undefined}
     >
-      <Talking id={id} name={group.name} />
+      {tab === '' ? (
+        <Talking id={id} name={group.name} />
+      ) : (
+        <Suspense fallback={<EmptyState title={t.ui.loading} />}>
+          <GroupPages group={group} tab={tab} item={item} />
+        </Suspense>
+      )}
     </Place>
   );
 }

@@ -68,7 +68,7 @@ function RoutePlace({ route }: { route: Route }) {
       return <ChannelPlace key={String(route.id)} id={route.id} tab={route.tab} />;
     case 'group':
       if (route.tab === 'enrol') return <EnrolPlace key={String(route.id)} groupId={route.id} jobId={route.item} />;
-      return <GroupPlace key={String(route.id)} id={route.id} tab={route.tab} />;
+      return <GroupPlace key={String(route.id)} id={route.id} tab={route.tab} item={route.item} />;
     case 'invitations':
       return <InvitationsPlace />;
     case 'settings':
