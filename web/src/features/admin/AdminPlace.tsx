@@ -1,49 +1,52 @@
 import { ShieldCheck } from 'lucide-react';
-import { useEffect, useState } from 'react';
 
-import type { GetStatisticsResponse } from '../../api/gen/muster/v1/admin_pb.ts';
-import { Banner } from '../../ui/Banner.tsx';
+import { ServerRole } from '../../api/gen/muster/v1/account_pb.ts';
+import { EmptyState } from '../../ui/EmptyState.tsx';
+import { Tabs } from '../../ui/Tabs.tsx';
 import { useTexts } from '../../ui/texts.tsx';
-import { useAct, useHome } from '../context.tsx';
-import { Page, Place } from '../shell/Place.tsx';
+import { useMe, useRoot } from '../context.tsx';
+import { Link } from '../Link.tsx';
+import { Place } from '../shell/Place.tsx';
+import { AccountsPage } from './AccountsPage.tsx';
 import styles from './AdminPlace.module.css';
+import { AuditPage } from './AuditPage.tsx';
+import { LimitsPage } from './LimitsPage.tsx';
+import { StatisticsPage } from './StatisticsPage.tsx';
 
 /** AdminPlace is for the server's administrators. */
-export default function AdminPlace(_: { tab: string }) {
-  const { t, f } = useTexts();
-  const { clients } = useHome();
-  const act = useAct();
-  const [statistics, setStatistics] = useState<GetStatisticsResponse>();
-  useEffect(() => {
-    void act.run(async () => setStatistics(await clients.admin.getStatistics({})));
-    // Read once when the page is opened.
-    // oxlint-disable-next-line react/exhaustive-deps
-  }, [clients]);
-  const facts = statistics && [
-    [t.admin.version, statistics.version],
-    [t.admin.store, statistics.store],
-    [t.admin.started, f.dateTime(Number(statistics.startedMs))],
-    [t.admin.accounts, f.number(Number(statistics.accounts))],
-    [t.admin.channels, f.number(Number(statistics.channels))],
-    [t.admin.groups, f.number(Number(statistics.groups))],
-    [t.admin.connections, f.number(Number(statistics.connections))],
-    [t.admin.online, f.number(Number(statistics.peopleOnline))],
-    [t.admin.sent, f.number(Number(statistics.messagesSent))],
+export default function AdminPlace({ tab }: { tab: string }) {
+  const { t } = useTexts();
+  const { router } = useRoot();
+  const me = useMe();
+  const icon = <ShieldCheck size={18} aria-hidden />;
+  if (me.serverRole < ServerRole.ADMIN) {
+    return (
+      <Place title={t.admin.title} icon={icon}>
+        <EmptyState title={t.errors.reasons.not_server_admin} action={<Link href="/">{t.shell.home}</Link>} />
+      </Place>
+    );
+  }
+  const pages = [
+    { tab: '', label: t.admin.statistics, page: <StatisticsPage /> },
+    { tab: 'accounts', label: t.admin.accounts, page: <AccountsPage /> },
+    { tab: 'limits', label: t.admin.limits, page: <LimitsPage /> },
+    { tab: 'audit', label: t.admin.audit, page: <AuditPage /> },
   ];
+  const current = pages.find((one) => one.tab === tab) ?? pages[0];
   return (
-    <Place title={t.admin.title} icon={<ShieldCheck size={18} aria-hidden />}>
-      <Page>
-        {act.error && <Banner look="bad">{act.error}</Banner>}
-        <h2>{t.admin.statistics}</h2>
-        <dl className={styles['facts']}>
-          {facts?.map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-        </dl>
-      </Page>
+    <Place title={t.admin.title} icon={icon}>
+      <div className={styles['tabs']}>
+        <Tabs
+          label={t.admin.title}
+          tabs={pages.map((one) => ({
+            href: one.tab === '' ? '/admin' : `/admin/${one.tab}`,
+            label: one.label,
+            current: one === current,
+          }))}
+          onGo={(to) => router.go(to)}
+        />
+      </div>
+      {current?.page}
     </Place>
   );
 }
