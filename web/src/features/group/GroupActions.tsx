@@ -1,4 +1,4 @@
-import { LogOut, MoreHorizontal, Trash2, UsersRound } from 'lucide-react';
+import { Boxes, LogOut, MoreHorizontal, Settings, Trash2, UsersRound } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
@@ -18,6 +18,8 @@ export function GroupActions({ group }: { group: OneGroup }) {
   const to = (tab: string) => () => router.go(`/g/${group.id}/${tab}`);
   const items: MenuItem[] = [
     { label: t.group.membersTitle, icon: <UsersRound {...icon} />, onSelect: to('members') },
+    { label: t.group.parts.title, icon: <Boxes {...icon} />, onSelect: to('subgroups') },
+    { label: t.group.settings, icon: <Settings {...icon} />, onSelect: to('settings') },
     { label: t.group.leave, icon: <LogOut {...icon} />, danger: true, onSelect: () => setAsking('leave') },
   ];
   if (group.role === Role.OWNER) {

@@ -10,6 +10,8 @@ import { useOpened } from '../useOpened.ts';
 import styles from './GroupPages.module.css';
 
 const MembersPage = lazy(() => import('./MembersPage.tsx'));
+const SubgroupsPage = lazy(() => import('./SubgroupsPage.tsx'));
+const SettingsPage = lazy(() => import('./SettingsPage.tsx'));
 
 interface GroupPagesProps {
   group: OneGroup;
@@ -27,6 +29,8 @@ export default function GroupPages({ group, tab, item }: GroupPagesProps) {
   const pages = [
     { tab: '', label: t.group.talk },
     { tab: 'members', label: t.group.membersTitle },
+    { tab: 'subgroups', label: t.group.parts.title },
+    { tab: 'settings', label: t.group.settings },
   ];
   const tabs = pages.map((page) => ({
     href: `/g/${group.id}${page.tab && `/${page.tab}`}`,
@@ -41,6 +45,8 @@ export default function GroupPages({ group, tab, item }: GroupPagesProps) {
       </div>
       <Suspense fallback={<EmptyState title={t.ui.loading} />}>
         {tab === 'members' && <MembersPage key={String(item)} group={group} subgroups={subgroups} within={item} />}
+        {tab === 'subgroups' && <SubgroupsPage group={group} subgroups={subgroups} />}
+        {tab === 'settings' && <SettingsPage group={group} />}
         {!pages.some((page) => page.tab === tab) && (
           <EmptyState title={t.shell.notFound}>{t.shell.notFoundHint}</EmptyState>
         )}
