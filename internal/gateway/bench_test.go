@@ -261,7 +261,7 @@ func BenchmarkIdle(b *testing.B) {
 // prints what a delivery costs this process of a processor; the members are in
 // another.
 func BenchmarkLargeGroup(b *testing.B) {
-	const people, messages = 9000, 60
+	const people, messages, pause = 9000, 20, 250 * time.Millisecond
 	r := start(b, nil)
 	ps := r.crowd("p", people+1)
 	id, room := r.fullGroups(1, ps)[0], r.channel(ps[0], channel.Settings{})
@@ -279,6 +279,7 @@ func BenchmarkLargeGroup(b *testing.B) {
 		for n := uint64(1); n <= messages; n++ {
 			send()
 			r.await("the deliveries", func() bool { return r.gw.Stats().Engine.Delivered >= begin+n*(people+1) })
+			time.Sleep(pause) // so that every message is written by itself
 			sender.waiting()
 		}
 		return float64((cpuTime(b) - cpu).Nanoseconds()) / messages / (people + 1)
