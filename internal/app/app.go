@@ -179,7 +179,7 @@ func newGateway(cfg config.Config, b bus.Bus, opt Options) *gateway.Gateway {
 	}
 	return gateway.New(gateway.Options{
 		EngineKind: engine.Kind(cfg.Live.Engine),
-		Bus: gatewayBus{b}, Shared: cfg.Bus.Kind == config.BusNATS, Clock: opt.Clock, Log: opt.Log, Origins: origins,
+		Bus:        gatewayBus{b}, Shared: cfg.Bus.Kind == config.BusNATS, Clock: opt.Clock, Log: opt.Log, Origins: origins,
 		MaxFrame: int(cfg.Live.MaxFrame), MessagesPerSecond: float64(cfg.Live.MessagesPerSecond), Burst: cfg.Live.Burst,
 		HelloTimeout: cfg.Live.HelloTimeout, IdlePing: cfg.Live.IdlePing, WriteQueue: int(cfg.Live.WriteQueue),
 		HandshakesPerSecond: cfg.Live.HandshakesPerSecond, HandshakeBurst: cfg.Live.HandshakeBurst, MaxGroupText: int(cfg.Groups.MaxText), MaxChannelText: cfg.Channels.MaxText,

@@ -117,6 +117,7 @@ type Live struct {
 	HelloTimeout        time.Duration `key:"hello_timeout" default:"5s" min:"100ms" max:"1m" doc:"How long a new connection may take to say who it is."`
 	IdlePing            time.Duration `key:"idle_ping" default:"30s" min:"1s" max:"10m" doc:"Silence after which a client is pinged; after as long again without an answer it is cut off."`
 	WriteQueue          Size          `key:"write_queue" default:"256KiB" min:"16KiB" max:"64MiB" doc:"What may wait for one slow client before it is told that it missed something (channel) or must fetch it (group)."`
+	Engine              string        `key:"engine" default:"auto" oneof:"auto loops threads" doc:"What moves the frames: loops are event loops that own the plain sockets (Linux), threads is a goroutine for each connection, auto is the better one that the system has. Sockets with TLS have a goroutine each with all of them."`
 	HandshakesPerSecond int           `key:"handshakes_per_second" default:"1000" min:"0" max:"1000000" unit:"connections/s" doc:"New connections that are let in, so that everybody's return after a cut does not drown the server; the others are told when to come back. Fewer are let in while messages come late. 0 is no limit."`
 	HandshakeBurst      int           `key:"handshake_burst" default:"1000" min:"1" max:"1000000" unit:"connections" doc:"New connections that are let in at once, after a while without any."`
 }
