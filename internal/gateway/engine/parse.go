@@ -156,9 +156,21 @@ func goodbye(payload []byte) uint16 {
 	case len(payload) == 1:
 		return uint16(ws.StatusProtocolError)
 	}
-	code := ws.StatusCode(binary.BigEndian.Uint16(payload))
-	if ws.CheckCloseFrameData(code, "") != nil || !utf8.Valid(payload[2:]) {
+	code := binary.BigEndian.Uint16(payload)
+	if !closeCode(code) || !utf8.Valid(payload[2:]) {
 		return uint16(ws.StatusProtocolError)
 	}
-	return uint16(code)
+	return code
+}
+
+// closeCode says whether a code may stand in a close frame: one of the registered
+// ones that are sent, or one of those for libraries and programs (RFC 6455,
+// section 7.4).
+func closeCode(code uint16) bool {
+	switch code {
+	case 1004, 1005, 1006:
+		return false
+	default:
+		return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999
+	}
 }

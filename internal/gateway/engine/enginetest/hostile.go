@@ -254,7 +254,7 @@ func testStopUnderWork(t *testing.T, make func(Options) engine.Engine) {
 					_, err = c.receive()
 				}
 			}
-			return nil //nolint:nilerr // the end is what is wanted
+			return nil // the end is what is wanted
 		}))
 	}
 	handlers[1].awaitFrames(t, 10)
