@@ -116,3 +116,82 @@ test('a server that asks for patience gets it', async () => {
   expect(outbox.waiting.get()).toEqual([]);
   vi.useRealTimers();
 });
+
+test('what is refused as too fast goes before what was written later', async () => {
+  vi.useFakeTimers();
+  let left = 2;
+  const texts: string[] = [];
+  const live = new FakeLive((_, value) => {
+    if (left-- <= 0) return Promise.reject(refused('resource_exhausted', 'too_fast', 200));
+    texts.push(String((value as { text: string }).text));
+    return create(SendResponseSchema, { seq: BigInt(texts.length) });
+  });
+  const { outbox } = open(tabs()[0], live);
+  live.online();
+  const all = Array.from({ length: 9 }, (_, i) => `m${i}`);
+  for (const text of all) outbox.add({ groupId: 1n, text });
+  for (let i = 0; i < 20; i++) {
+    await vi.advanceTimersByTimeAsync(100);
+    left = i % 3 === 2 ? 1 : 0;
+    outbox.add({ groupId: 1n, text: `later ${i}` });
+  }
+  left = 1_000;
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(texts).toEqual([...all, ...Array.from({ length: 20 }, (_, i) => `later ${i}`)]);
+  expect(outbox.waiting.get()).toEqual([]);
+  vi.useRealTimers();
+});
+
+test('one group that waits for an answer does not hold up another', async () => {
+  const live = new FakeLive((_, value) =>
+    (value as { groupId: bigint }).groupId === 1n ? new Promise(() => {}) : create(SendResponseSchema, { seq: 1n }),
+  );
+  const { outbox } = open(tabs()[0], live);
+  live.online();
+  for (const groupId of [1n, 1n, 2n]) outbox.add({ groupId, text: 'x' });
+  await settle();
+  expect(outbox.waiting.get().map((out) => out.groupId)).toEqual([1n, 1n]);
+  expect(live.calls).toHaveLength(2);
+});
+
+test('what a tab wrote that is gone is sent by another one that stayed online', async () => {
+  vi.useFakeTimers();
+  const [mine, theirs] = tabs();
+  const a = open(mine);
+  const b = open(theirs);
+  b.live.online();
+  const id = a.outbox.add({ groupId: 1n, text: 'last words' });
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(log.ids).toEqual([]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(log.ids).toEqual([id]);
+  vi.useRealTimers();
+});
+
+test('a refusal outlives a reload: nothing goes out behind the back of the person', async () => {
+  const [kept] = tabs();
+  const live = new FakeLive(() => Promise.reject(refused('not_found', 'group_not_found')));
+  live.online();
+  open(kept, live).outbox.add({ groupId: 1n, text: 'dear text' });
+  await settle();
+  const again = open(kept);
+  again.live.online();
+  await settle();
+  expect(log.ids).toEqual([]);
+  expect(again.outbox.waiting.get()[0]?.failure?.reason).toBe('group_not_found');
+});
+
+test('a message that breaks the server is set aside, and the next one gets through', async () => {
+  vi.useFakeTimers();
+  const live = new FakeLive((kind, value) =>
+    (value as { text: string }).text === 'bad' ? Promise.reject(refused('internal', '', 1)) : log.send(kind, value),
+  );
+  const { outbox } = open(tabs()[0], live);
+  live.online();
+  outbox.add({ groupId: 1n, text: 'bad' });
+  const id = outbox.add({ groupId: 1n, text: 'good' });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(log.ids).toEqual([id]);
+  expect(outbox.waiting.get().map((out) => [out.text, out.failure?.code])).toEqual([['bad', 'internal']]);
+  vi.useRealTimers();
+});

@@ -1,4 +1,4 @@
-import { failureOf, type Failure } from '../api/errors.ts';
+import { Failure, failureOf } from '../api/errors.ts';
 import type { Live } from '../api/live.ts';
 import type { Kept } from './kept.ts';
 import type { Scope } from './scope.ts';
@@ -20,6 +20,16 @@ export interface Outgoing {
   failure?: Failure;
 }
 
+type Refused = Pick<Failure, 'code' | 'reason' | 'text'>;
+
+/** Patience with a server that fails and does not say for how long: doubled each time. */
+const leastPatienceMs = 500;
+const mostPatienceMs = 30_000;
+/** A message that breaks the server so often is left to the person, so that the others get through. */
+const mostAttempts = 5;
+/** So long another tab has for what it wrote. */
+const forOthersMs = 5_000;
+
 export type Sent = { id: string; groupId: bigint; seq: number; timeMs: number };
 
 /**
@@ -32,20 +42,27 @@ export class Outbox {
   #kept: Kept;
   #prefix: string;
   #waiting = new Store<readonly Outgoing[]>([]);
-  #underWay = new Set<string>();
+  /** The groups of which a message is under way: the next one waits for its answer, so that the order is kept. */
+  #underWay = new Set<bigint>();
   #onSent: (sent: Sent) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #scope: Scope;
+  /** While a timer runs nothing is sent: the server asked for patience, or failed. */
+  #patience: ReturnType<typeof setTimeout> | undefined;
+  #attempts = 0;
+  /** When it rings, what another tab wrote and did not get through is sent from here. */
+  #forOthers: ReturnType<typeof setTimeout> | undefined;
 
   constructor(live: Live, kept: Kept, accountId: bigint, scope: Scope, onSent: (sent: Sent) => void) {
     this.#live = live;
     this.#kept = kept;
     this.#prefix = `muster.out.${accountId}.`;
     this.#onSent = onSent;
+    this.#scope = scope;
     this.#load();
-    scope.add(kept.onChange((key) => key.startsWith(this.#prefix) && this.#load()));
-    scope.add(live.onStatus((status) => status.phase === 'online' && this.#sendAll()));
-    scope.add(() => clearTimeout(this.#timer));
-    if (live.status().phase === 'online') this.#sendAll();
+    scope.add(kept.onChange((key) => key.startsWith(this.#prefix) && this.#heard()));
+    scope.add(live.onStatus((status) => status.phase === 'online' && this.#returned()));
+    scope.add(() => this.#rest());
+    this.#go();
   }
 
   /** waiting is what is not acknowledged, in the order in which it was written. */
@@ -59,15 +76,14 @@ export class Outbox {
     const one: Outgoing = { id: uuidv7(), groupId, text, replyTo, subgroupId, writtenMs: Date.now() };
     this.#kept.write(this.#prefix + one.id, encode(one));
     this.#waiting.update((all) => [...all, one]);
-    void this.#send(one);
+    this.#go();
     return one.id;
   }
 
   /** again sends what was refused once more, under the same id. */
   again(id: string): void {
     this.#change(id, ({ failure: _, ...rest }) => rest);
-    const one = this.#waiting.get().find((out) => out.id === id);
-    if (one) void this.#send(one);
+    this.#go();
   }
 
   /** forget throws a message away that was refused. */
@@ -81,48 +97,82 @@ export class Outbox {
     if (this.#waiting.get().some((out) => out.id === id)) this.forget(id);
   }
 
-  #sendAll(): void {
-    clearTimeout(this.#timer);
-    for (const one of this.#waiting.get()) if (!one.failure) void this.#send(one);
+  /** heard takes over what another tab changed; that tab sends it, unless it is gone or cut off. */
+  #heard(): void {
+    this.#load();
+    clearTimeout(this.#forOthers);
+    if (this.#waiting.get().length > 0) this.#forOthers = setTimeout(() => this.#go(), forOthersMs);
+  }
+
+  #returned(): void {
+    this.#rest();
+    this.#attempts = 0;
+    this.#go();
+  }
+
+  #rest(): void {
+    clearTimeout(this.#patience);
+    clearTimeout(this.#forOthers);
+    this.#patience = undefined;
+  }
+
+  /** go sends of each group the oldest message, if none is under way. */
+  #go(): void {
+    if (this.#scope.ended || this.#patience !== undefined || this.#live.status().phase !== 'online') return;
+    for (const one of this.#waiting.get()) {
+      if (one.failure || this.#underWay.has(one.groupId)) continue;
+      this.#underWay.add(one.groupId);
+      void this.#send(one);
+    }
   }
 
   async #send(one: Outgoing): Promise<void> {
-    if (this.#underWay.has(one.id)) return;
-    this.#underWay.add(one.id);
+    const { id, groupId, text, replyTo, subgroupId } = one;
     try {
-      const { id, groupId, text, replyTo, subgroupId } = one;
       const value = { clientMessageId: id, groupId, text, replyTo: BigInt(replyTo), subgroupId };
       const sent = await this.#live.call('send', value);
+      this.#attempts = 0;
       this.#onSent({ id, groupId, seq: Number(sent.seq), timeMs: Number(sent.timeMs) });
       this.forget(id);
     } catch (error) {
-      this.#refused(one.id, failureOf(error));
+      this.#refused(id, failureOf(error));
     } finally {
-      this.#underWay.delete(one.id);
+      this.#underWay.delete(groupId);
     }
+    this.#go();
   }
 
   #refused(id: string, failure: Failure): void {
-    if (failure.retry === 'never') {
+    // Without a connection the next welcome sends it.
+    if (failure.reason === 'offline' || failure.reason === 'connection_lost') return;
+    this.#attempts += 1;
+    const broken = failure.code === 'internal' || failure.code === 'unknown';
+    if (failure.retry === 'never' || (broken && this.#attempts >= mostAttempts)) {
+      this.#attempts = 0;
       this.#change(id, (out) => ({ ...out, failure }));
       return;
     }
-    // Without a connection the next welcome sends it; else the server asked for patience.
-    if (failure.reason === 'offline' || failure.reason === 'connection_lost') return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#sendAll(), Math.max(500, failure.retryAfterMs));
+    // The server asked for patience: what was written later waits as well, or it would stand before this one.
+    const wait = Math.min(mostPatienceMs, leastPatienceMs * 2 ** (this.#attempts - 1));
+    clearTimeout(this.#patience);
+    const over = () => {
+      this.#patience = undefined;
+      this.#go();
+    };
+    this.#patience = setTimeout(over, failure.retryAfterMs > 0 ? Math.max(50, failure.retryAfterMs) : wait);
   }
 
   #change(id: string, change: (out: Outgoing) => Outgoing): void {
-    this.#waiting.update((all) => all.map((out) => (out.id === id ? change(out) : out)));
+    const changed = this.#waiting.get().map((out) => (out.id === id ? change(out) : out));
+    this.#waiting.set(changed);
+    const one = changed.find((out) => out.id === id);
+    if (one) this.#kept.write(this.#prefix + id, encode(one));
   }
 
   #load(): void {
-    const known = new Map(this.#waiting.get().map((out) => [out.id, out]));
     const found: Outgoing[] = [];
     for (const key of this.#kept.keys(this.#prefix)) {
-      const id = key.slice(this.#prefix.length);
-      const one = known.get(id) ?? decode(id, this.#kept.read(key));
+      const one = decode(key.slice(this.#prefix.length), this.#kept.read(key));
       if (one) found.push(one);
     }
     this.#waiting.set(found);
@@ -130,13 +180,22 @@ export class Outbox {
 }
 
 function encode(out: Outgoing): string {
-  const { groupId, text, replyTo, subgroupId, writtenMs } = out;
-  return JSON.stringify({ groupId: String(groupId), text, replyTo, subgroupId: String(subgroupId), writtenMs });
+  const { groupId, text, replyTo, subgroupId, writtenMs, failure } = out;
+  const refused = failure && { code: failure.code, reason: failure.reason, text: failure.text };
+  return JSON.stringify({
+    groupId: String(groupId),
+    text,
+    replyTo,
+    subgroupId: String(subgroupId),
+    writtenMs,
+    refused,
+  });
 }
 
 function decode(id: string, stored: string | undefined): Outgoing | undefined {
   try {
-    const raw = JSON.parse(stored ?? '') as Record<string, string & number>;
+    const raw = JSON.parse(stored ?? '') as Record<string, string & number> & { refused?: Refused };
+    const failure = raw.refused && new Failure({ ...raw.refused, retry: 'never' });
     return {
       id,
       groupId: BigInt(raw['groupId'] ?? ''),
@@ -144,6 +203,7 @@ function decode(id: string, stored: string | undefined): Outgoing | undefined {
       replyTo: Number(raw['replyTo'] ?? 0),
       subgroupId: BigInt(raw['subgroupId'] ?? 0),
       writtenMs: Number(raw['writtenMs'] ?? 0),
+      ...(failure && { failure }),
     };
   } catch {
     return undefined; // of another version
