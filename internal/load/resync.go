@@ -7,6 +7,10 @@ import (
 	"errors"
 	"time"
 
+	"connectrpc.com/connect"
+
+	musterv1 "muster/gen/muster/v1"
+	"muster/internal/client"
 	"muster/internal/load/crowd"
 )
 
@@ -40,7 +44,11 @@ func Resync(ctx context.Context, set Settings, opt ResyncOptions) (Result, error
 		if err != nil {
 			return f, err
 		}
-		o := crowd.Order{Group: r.world.Groups[0], SyncFrom: head - int64(opt.Missed), SyncTo: head}
+		heads, err := r.heads(ctx)
+		if err != nil {
+			return f, err
+		}
+		o := crowd.Order{Heads: heads, Group: r.world.Groups[0], SyncFrom: head - int64(opt.Missed), SyncTo: head}
 		for range opt.Runs {
 			var run ResyncRun
 			r.set.say("%d members return", r.set.Clients)
@@ -75,6 +83,24 @@ func Resync(ctx context.Context, set Settings, opt ResyncOptions) (Result, error
 		}
 		return f, nil
 	})
+}
+
+// heads are those of all groups.
+func (r *rig) heads(ctx context.Context) (map[int64]int64, error) {
+	owner := client.NewServices(r.nodes[0].url, r.world.Owner, nil)
+	out := map[int64]int64{}
+	for token := ""; ; {
+		page, err := owner.ListMyGroups(ctx, connect.NewRequest(&musterv1.ListMyGroupsRequest{PageToken: token}))
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.Msg.GetGroups() {
+			out[g.GetGroup().GetId()] = g.GetGroup().GetHead()
+		}
+		if token = page.Msg.GetNextPageToken(); token == "" {
+			return out, nil
+		}
+	}
 }
 
 // fill sends messages into a group as its owner, and gives its head.

@@ -340,10 +340,16 @@ func (c *Crowd) welcomed(cl *client) error {
 	}
 }
 
+// sync asks for what comes after the client's place in its group. The other groups
+// are named with their heads, so that nothing of them comes.
 func (c *Crowd) sync(cl *client) error {
-	return c.ask(cl, &musterv1.ClientFrame{Id: idSync, Body: &musterv1.ClientFrame_Sync{Sync: &musterv1.SyncRequest{
-		Positions: []*musterv1.SyncPosition{{GroupId: c.goal.Group, Seq: cl.seq}},
-	}}})
+	positions := []*musterv1.SyncPosition{{GroupId: c.goal.Group, Seq: cl.seq}}
+	for g, head := range c.goal.Heads {
+		if g != c.goal.Group {
+			positions = append(positions, &musterv1.SyncPosition{GroupId: g, Seq: head})
+		}
+	}
+	return c.ask(cl, &musterv1.ClientFrame{Id: idSync, Body: &musterv1.ClientFrame_Sync{Sync: &musterv1.SyncRequest{Positions: positions}}})
 }
 
 // synced takes a page of what a client missed.

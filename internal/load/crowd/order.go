@@ -28,7 +28,8 @@ type Order struct {
 	// Enter is the channel that they enter; 0: none.
 	Enter int64 `json:"enter,omitempty"`
 	// Group is the group whose messages they follow; with SyncTo they fetch what
-	// comes after SyncFrom before they count as back.
+	// comes after SyncFrom before they count as back. Heads are then the heads of
+	// all their groups.
 	Group    int64 `json:"group,omitempty"`
 	SyncFrom int64 `json:"sync_from,omitempty"`
 	SyncTo   int64 `json:"sync_to,omitempty"`

@@ -22,7 +22,7 @@ func (c *Crowd) begin() error {
 	case OpReturn:
 		goal := c.goal
 		if o.SyncTo != 0 {
-			goal.Group, goal.SyncFrom, goal.SyncTo = o.Group, o.SyncFrom, o.SyncTo
+			goal.Group, goal.SyncFrom, goal.SyncTo, goal.Heads = o.Group, o.SyncFrom, o.SyncTo, o.Heads
 		}
 		goal.Rate, goal.AtOnce = o.Rate, o.AtOnce
 		c.goal, c.nextDial = goal, 0
