@@ -47,7 +47,9 @@ func runFloor() error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stdout, address)
+	if _, err := fmt.Fprintln(os.Stdout, address); err != nil {
+		return err
+	}
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	var w floorWriter
 	for {
