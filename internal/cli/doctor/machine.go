@@ -151,6 +151,7 @@ func (x *examination) kernel(context.Context) []Result {
 		{"net/core/somaxconn", "net.core.somaxconn", min(max(n/10, 128), 4096), "connections that come at once are dropped above it"},
 		{"net/ipv4/tcp_max_syn_backlog", "net.ipv4.tcp_max_syn_backlog", min(max(n/10, 128), 4096), "handshakes that come at once are dropped above it"},
 		{"net/netfilter/nf_conntrack_max", "net.netfilter.nf_conntrack_max", 2 * n, "the firewall forgets connections above it"},
+		{"fs/nr_open", "fs.nr_open", n + ownFiles, "no process may open more files, whatever its limit"},
 		{"fs/file-max", "fs.file-max", n + 10*ownFiles, "the whole system opens no more files"},
 	} {
 		have, known := sysctl(s.file)
