@@ -29,7 +29,7 @@ export interface RoomValue {
   why?: string;
   failure?: Failure;
   lines: readonly Line[];
-  /** The reader has scrolled back: lines are kept longer. */
+  /** The reader has scrolled back: the lines stand still until they return to the end. */
   held: boolean;
   /** How many lines came since then. */
   fresh: number;
@@ -49,7 +49,6 @@ export interface RoomValue {
 
 /** What scrolls off is gone: a room keeps nothing, and neither does the page. */
 const mostLines = 500;
-const mostHeld = 2_000;
 /** How many people are named without being asked for. */
 const mostPresent = 500;
 const mostTyping = 3;
@@ -84,6 +83,8 @@ export class OpenRoom {
   #key = 0;
   /** What came since the last frame: a busy room changes the page once a frame, not once a message. */
   #lines: Line[] = [];
+  /** What came while the lines stand still. */
+  #behind: Line[] = [];
   #moves: Move[] = [];
   /** Who moved while the list of people was read: newer than the list. */
   #since: Move[] | undefined;
@@ -143,6 +144,7 @@ export class OpenRoom {
   exit(): void {
     this.#leave();
     this.#cutMs = 0;
+    this.#behind = [];
     this.#settle({ phase: 'out', why: 'left', lines: [], held: false, fresh: 0 });
   }
 
@@ -159,11 +161,12 @@ export class OpenRoom {
     }
   }
 
-  /** hold keeps lines while the reader has scrolled back; without it what is beyond the newest goes. */
+  /** hold lets the lines stand still while the reader has scrolled back; what came meanwhile follows then. */
   hold(on: boolean): void {
-    const { held, lines } = this.#value.get();
-    if (held === on) return;
-    this.#value.patch(on ? { held: true } : { held: false, fresh: 0, lines: lines.slice(-mostLines) });
+    if (this.#value.get().held === on) return;
+    this.#value.patch({ held: on, fresh: 0 });
+    const behind = this.#behind.splice(0);
+    this.#value.update((value) => ({ ...value, lines: joined(value.lines, behind) }));
   }
 
   /** readPeople reads a page of everybody who is inside, the highest levels first. */
@@ -281,7 +284,7 @@ export class OpenRoom {
   #add(line: Line): void {
     this.#lines.push(line);
     // A page that nobody looks at has few frames: what scrolls off before one is not kept for it.
-    if (this.#lines.length > 2 * mostHeld) this.#lines.splice(0, mostHeld);
+    if (this.#lines.length > 2 * mostLines) this.#lines.splice(0, mostLines);
     this.#later();
   }
 
@@ -298,30 +301,31 @@ export class OpenRoom {
     this.#nextFrame(() => this.#flush());
   }
 
+  #spoken(value: RoomValue, lines: readonly Line[]): RoomValue {
+    if (lines.length === 0) return value;
+    if (!value.held) return { ...value, lines: joined(value.lines, lines) };
+    this.#behind = joined(this.#behind, lines);
+    return { ...value, fresh: value.fresh + lines.length };
+  }
+
   #flush(): void {
     this.#flushing = false;
     if (this.#scope.ended || (this.#lines.length === 0 && this.#moves.length === 0)) return;
     const lines = this.#lines.splice(0);
     const moves = this.#moves.splice(0);
-    this.#value.update((value) => moved(spoken(value, lines), moves));
+    this.#value.update((value) => moved(this.#spoken(value, lines), moves));
   }
 }
 
-function spoken(value: RoomValue, fresh: readonly Line[]): RoomValue {
-  if (fresh.length === 0) return value;
-  const lines = [...value.lines];
+function joined(before: readonly Line[], fresh: readonly Line[]): Line[] {
+  const lines = [...before];
   for (const line of fresh) {
     const last = lines.at(-1);
     if (line.kind === 'skipped' && last?.kind === 'skipped') {
       lines[lines.length - 1] = { ...last, count: last.count + line.count };
     } else lines.push(line);
   }
-  const { held } = value;
-  return {
-    ...value,
-    lines: lines.slice(held ? -mostHeld : -mostLines),
-    fresh: held ? value.fresh + fresh.length : 0,
-  };
+  return lines.slice(-mostLines);
 }
 
 function moved(value: RoomValue, moves: readonly Move[]): RoomValue {

@@ -45,17 +45,27 @@ test('a long file goes in calls whose first message names the channel', async ()
 });
 
 test('bad lines of both sides stand in the order of the file', async () => {
-  answer = async () => ({ added: 1n, bad: 1n, badLines: [{ line: 1n, problem: 'there is no account named nobody' }] });
-  await job.start(file('nobody,N,vip\nanna,A,boss\nben,B,vip\n'), false);
+  answer = async () => ({
+    added: 1n,
+    bad: 1n,
+    badLines: [{ line: 3n, problem: 'you may not grant the level vip here' }],
+  });
+  await job.start(file('carl,C,vip\nanna,A,boss\nben,B,vip\n'), false);
   expect(job.value.get()).toMatchObject({
     phase: 'done',
     added: 1,
     bad: 2,
     badLines: [
-      { line: 1, said: 'there is no account named nobody', text: 'nobody' },
       { line: 2, problem: 'level', text: 'anna,A,boss' },
+      { line: 3, said: 'you may not grant the level vip here', text: 'ben' },
     ],
   });
+});
+
+test('a name without an account is told in the own language of the page', async () => {
+  answer = async () => ({ bad: 1n, badLines: [{ line: 1n, problem: 'there is no account named nobody' }] });
+  await job.start(file('nobody,N,vip\n'), false);
+  expect(job.value.get().badLines).toEqual([{ line: 1, problem: 'nobody', text: 'nobody' }]);
 });
 
 test('a file of bad lines only keeps the first thousand and counts all', async () => {

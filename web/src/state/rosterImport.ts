@@ -16,7 +16,7 @@ interface RosterFile {
 /** BadLine is a line that was not taken: problem, if this client found it, or said in the server's words. */
 export interface BadLine {
   line: number;
-  problem?: LineProblem;
+  problem?: LineProblem | 'nobody';
   said?: string;
   /** The beginning of the line. */
   text?: string;
@@ -145,8 +145,12 @@ export class RosterImport {
     const answer = people.length > 0 || batch.length === 0 ? await this.#sent(messages, turn) : undefined;
     if (turn !== this.#turn) return;
     const text = new Map(people.map((person) => [person.line, person.account]));
-    const said = (answer?.badLines ?? []).map(({ line, problem }) => {
-      return { line: Number(line), said: problem, text: text.get(Number(line)) ?? '' };
+    const said = (answer?.badLines ?? []).map(({ line, problem }): BadLine => {
+      const at = Number(line);
+      const account = text.get(at) ?? '';
+      // What nearly all of them are, in the reader's own language.
+      const nobody = problem.startsWith('there is no account named ');
+      return nobody ? { line: at, problem: 'nobody', text: account } : { line: at, said: problem, text: account };
     });
     const bad = [...found, ...said].sort((a, b) => a.line - b.line);
     this.#value.update((value) => ({

@@ -46,13 +46,17 @@ export function ChannelPlace({ id, tab }: { id: bigint; tab: string }) {
   return (
     <Place
       title={channel?.name ?? t.shell.channels}
-      icon={<ChannelIcon />}
+      icon={
+        <span className={styles['icon']}>
+          <ChannelIcon />
+        </span>
+      }
       note={
         <>
           <span className={styles['live']} title={t.channel.liveHint}>
             <Radio size={14} aria-hidden /> {t.channel.live}
           </span>
-          {channel?.about && ` · ${channel.about}`}
+          {channel?.about && <span className={styles['topic']}> · {channel.about}</span>}
         </>
       }
       actions={channel && <ChannelActions channel={channel} room={room} />}

@@ -15,6 +15,8 @@ import { Page } from '../shell/Place.tsx';
 import { BadLines } from './BadLines.tsx';
 import styles from './ImportPage.module.css';
 
+const kilobyte = 1_000;
+
 /** importOf is the import of a channel that is under way, or the place to begin one. */
 function importOf(home: Home, channelId: bigint): RosterImport {
   const known = home.imports.get(channelId);
@@ -49,9 +51,15 @@ export default function ImportPage({ channelId }: { channelId: bigint }) {
         </Banner>
       )}
       {value.phase === 'waiting' && <Banner look="warn">{t.channel.imports.waiting}</Banner>}
-      {value.phase === 'done' && <Banner>{t.channel.imports.done}</Banner>}
+      {value.phase === 'done' && <Banner>{t.channel.imports.done(value.fileName)}</Banner>}
       {value.phase === 'stopped' && <Banner look="warn">{t.channel.imports.stopped}</Banner>}
-      <Progress label={`${t.channel.imports.progress} · ${value.fileName}`} done={value.sent} total={value.size} />
+      {value.phase !== 'done' && (
+        <Progress
+          label={t.channel.imports.progress(value.fileName)}
+          done={Math.ceil(value.sent / kilobyte)}
+          total={Math.ceil(value.size / kilobyte)}
+        />
+      )}
       <Counts value={value} />
       {running && <p className={styles['hint']}>{t.channel.imports.leave}</p>}
       <div className={styles['buttons']}>

@@ -20,13 +20,7 @@ export const PersonRow = memo(function PersonRow({ person, tag, onPerson }: Pers
   const level = levelName(person.level);
   const state = person.here ? 'here' : person.online ? 'online' : 'away';
   return (
-    <button
-      type="button"
-      className={styles['person']}
-      data-away={state === 'away' || undefined}
-      aria-haspopup="dialog"
-      onClick={() => onPerson(person)}
-    >
+    <button type="button" className={styles['person']} aria-haspopup="dialog" onClick={() => onPerson(person)}>
       <span className={styles['face']}>
         <Avatar name={person.nickname} level={level} size="small" />
         {state !== 'away' && <span className={styles['dot']} data-state={state} />}

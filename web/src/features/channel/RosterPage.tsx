@@ -62,6 +62,7 @@ export default function RosterPage({ channel, acted, onPerson }: RosterPageProps
           <Field
             label={t.channel.filterName}
             type="search"
+            placeholder={t.channel.filterNameHint}
             value={prefix}
             maxLength={64}
             autoComplete="off"
