@@ -10,6 +10,7 @@ import { Choice, EnrolmentService, InvitationSchema } from '../api/gen/muster/v1
 import { GroupMessageSchema, GroupService, MyGroupSchema, Role, type MyGroup } from '../api/gen/muster/v1/group_pb.ts';
 import {
   EnteredSchema,
+  InvitationClosedSchema,
   MemberAddedSchema,
   MemberRemovedSchema,
   OkSchema,
@@ -138,6 +139,29 @@ test('invitations: the newest first, new ones once, answered ones gone', async (
   expect(ids()).toEqual([10n, 9n, 8n]);
   await invitations.answer(9n, Choice.ACCEPT);
   expect(ids()).toEqual([10n, 8n]);
+});
+
+test('invitations: an arrival is told once, and what became of each is known', async () => {
+  const invitations = new Invitations(clients, live, scope);
+  const arrived: bigint[] = [];
+  invitations.onArrival((invitation) => arrived.push(invitation.id));
+  live.online();
+  await rest();
+  for (let i = 0; i < 2; i++)
+    live.push({ case: 'invitation', value: create(InvitationSchema, { id: 10n, createdMs: 10n }) });
+  expect(arrived).toEqual([10n]);
+  const answered = invitations.answer(9n, Choice.ACCEPT);
+  live.push({ case: 'invitationClosed', value: create(InvitationClosedSchema, { invitationId: 9n }) });
+  await answered;
+  await invitations.answer(10n, Choice.DECLINE);
+  live.push({ case: 'invitationClosed', value: create(InvitationClosedSchema, { invitationId: 8n }) });
+  const { open, past } = invitations.value.get();
+  expect(open).toEqual([]);
+  expect(past.map((one) => [one.invitation.id, one.outcome])).toEqual([
+    [8n, 'closed'],
+    [10n, 'declined'],
+    [9n, 'accepted'],
+  ]);
 });
 
 test('a session whose cookie the browser did not take lives by its token, as long as the page', async () => {

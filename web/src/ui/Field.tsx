@@ -69,22 +69,41 @@ export function Select({ label, help, error, ...input }: Frame & SelectHTMLAttri
 
 interface ChoicesProps<T extends string | number> {
   label: string;
+  help?: string;
   value: T;
-  options: readonly { value: T; label: string }[];
+  /** help says what an option means. */
+  options: readonly { value: T; label: string; help?: string }[];
   onChange: (value: T) => void;
 }
 
 /** Choices shows all options of a choice at once. */
-export function Choices<T extends string | number>({ label, value, options, onChange }: ChoicesProps<T>) {
+export function Choices<T extends string | number>({ label, help, value, options, onChange }: ChoicesProps<T>) {
   const name = useId();
   return (
-    <fieldset className={styles['choices']}>
+    <fieldset className={styles['choices']} aria-describedby={help ? `${name}-help` : undefined}>
       <legend>{label}</legend>
+      {help && (
+        <small id={`${name}-help`} className={styles['help']}>
+          {help}
+        </small>
+      )}
       {options.map((option) => (
-        <label key={option.value}>
-          <input type="radio" name={name} checked={option.value === value} onChange={() => onChange(option.value)} />
-          {option.label}
-        </label>
+        <div key={option.value} className={styles['choice']}>
+          <input
+            type="radio"
+            id={`${name}-${option.value}`}
+            name={name}
+            checked={option.value === value}
+            aria-describedby={option.help ? `${name}-${option.value}-help` : undefined}
+            onChange={() => onChange(option.value)}
+          />
+          <label htmlFor={`${name}-${option.value}`}>{option.label}</label>
+          {option.help && (
+            <small id={`${name}-${option.value}-help`} className={styles['help']}>
+              {option.help}
+            </small>
+          )}
+        </div>
       ))}
     </fieldset>
   );

@@ -64,6 +64,14 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     overscan: 12,
   });
 
+  // A row that becomes higher or lower wholly above the view must not move what is read, whichever way somebody
+  // scrolls: the first row of a page that was added before changes when it gets company. Measured for the first time,
+  // a row counts from its top on: all of it was a guess until then.
+  virtual.shouldAdjustScrollPositionOnItemSizeChange = (row, _, { scrollOffset, itemSizeCache }) => {
+    const edge = scrollOffset ?? 0;
+    return itemSizeCache.has(row.key) ? row.end <= edge : row.start < edge;
+  };
+
   useImperativeHandle(ref, () => ({
     scrollToIndex: (index, align = 'center') => virtual.scrollToIndex(index, { align }),
     scrollToEnd() {

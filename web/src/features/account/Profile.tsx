@@ -30,11 +30,12 @@ export function Profile() {
       <TextArea label={t.account.about} value={about} maxLength={1000} onChange={(e) => setAbout(e.target.value)} />
       <Choices
         label={t.account.directAdd}
+        help={t.account.directAddHint}
         value={directAdd}
         options={[
-          { value: DirectAdd.ALLOW, label: t.account.directAddAllow },
-          { value: DirectAdd.ASK, label: t.account.directAddAsk },
-          { value: DirectAdd.REFUSE, label: t.account.directAddRefuse },
+          { value: DirectAdd.ALLOW, label: t.account.directAddAllow, help: t.account.directAddAllowMeans },
+          { value: DirectAdd.ASK, label: t.account.directAddAsk, help: t.account.directAddAskMeans },
+          { value: DirectAdd.REFUSE, label: t.account.directAddRefuse, help: t.account.directAddRefuseMeans },
         ]}
         onChange={setDirectAdd}
       />

@@ -1,7 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 
 import type { Session } from '../../api/gen/muster/v1/account_pb.ts';
-import { Badge } from '../../ui/Badge.tsx';
 import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
 import { useTexts } from '../../ui/texts.tsx';
@@ -28,9 +27,10 @@ export function Sessions() {
   }
   return (
     <div className={styles['form']}>
+      <p className={styles['soft']}>{t.account.sessionsHint}</p>
       {act.error && <Banner look="bad">{act.error}</Banner>}
       <ul className={styles['sessions']}>
-        {sessions?.map((session) => (
+        {[...(sessions ?? [])].sort(currentFirst).map((session) => (
           <li key={String(session.id)}>
             <div className={styles['device']}>
               <strong>{session.device || session.address}</strong>
@@ -40,9 +40,7 @@ export function Sessions() {
               </small>
             </div>
             {session.current ? (
-              <Badge look="soft" label={t.account.thisSession}>
-                {t.account.thisSession}
-              </Badge>
+              <span className={styles['here']}>{t.account.thisSession}</span>
             ) : (
               <Button
                 aria-label={t.account.revokeNamed(session.device)}
@@ -62,4 +60,8 @@ export function Sessions() {
       )}
     </div>
   );
+}
+
+function currentFirst(a: Session, b: Session): number {
+  return Number(b.current) - Number(a.current);
 }

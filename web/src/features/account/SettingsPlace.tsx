@@ -7,6 +7,7 @@ import { useStore } from '../../ui/useStore.ts';
 import { useRoot } from '../context.tsx';
 import { Page, Place } from '../shell/Place.tsx';
 import { Appearance } from './Appearance.tsx';
+import { Blocked } from './Blocked.tsx';
 import { Password } from './Password.tsx';
 import { Profile } from './Profile.tsx';
 import { Sessions } from './Sessions.tsx';
@@ -21,6 +22,7 @@ export default function SettingsPlace({ tab }: { tab: string }) {
     { tab: 'appearance', label: t.account.appearance, page: <Appearance /> },
     { tab: 'password', label: t.account.security, page: <Password /> },
     { tab: 'sessions', label: t.account.sessions, page: <Sessions /> },
+    { tab: 'blocked', label: t.account.blocked, page: <Blocked /> },
   ];
   const current = pages.find((one) => one.tab === tab) ?? pages[0];
   return (

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { AuditEntry } from '../../api/gen/muster/v1/admin_pb.ts';
 import { Pages } from '../../state/pages.ts';
 import { Button } from '../../ui/Button.tsx';
+import { classes } from '../../ui/classes.ts';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
 import { PagedList } from '../channel/PagedList.tsx';
@@ -14,6 +15,7 @@ export function AuditPage() {
   const { t, f } = useTexts();
   const { clients } = useHome();
   const nameOf = useNames();
+  const [narrow] = useState(() => matchMedia('(max-width: 719px)').matches);
   const [object, setObject] = useState('');
   const reader = (of: string) => async (pageToken: string) => {
     const page = await clients.admin.listAudit({ object: of, pageSize: 100, pageToken });
@@ -33,12 +35,12 @@ export function AuditPage() {
       </div>
       <PagedList
         pages={pages}
-        rowHeight={60}
+        rowHeight={narrow ? 84 : 60}
         label={t.admin.audit}
         empty={t.admin.auditNone}
         keyOf={(entry) => String(entry.id)}
         render={(entry) => (
-          <div className={styles['row']}>
+          <div className={classes(styles['row'], styles['entry'])}>
             <time className={styles['when']} dateTime={new Date(Number(entry.timeMs)).toISOString()}>
               {f.dateTime(Number(entry.timeMs))}
             </time>

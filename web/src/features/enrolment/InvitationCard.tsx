@@ -7,11 +7,18 @@ import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { useTexts } from '../../ui/texts.tsx';
+import { useNow } from '../../ui/useStore.ts';
 import { useAct, useHome, useRoot } from '../context.tsx';
 import styles from './InvitationCard.module.css';
 
+interface InvitationCardProps {
+  invitation: OneInvitation;
+  /** The level of the heading where the card stands. */
+  heading?: 'h2' | 'h3';
+}
+
 /** InvitationCard says who asks, from where, and what joining means, and takes the answer. */
-export function InvitationCard({ invitation }: { invitation: OneInvitation }) {
+export function InvitationCard({ invitation, heading: Heading = 'h2' }: InvitationCardProps) {
   const { t, f } = useTexts();
   const { invitations, groups } = useHome();
   const { router } = useRoot();
@@ -19,6 +26,7 @@ export function InvitationCard({ invitation }: { invitation: OneInvitation }) {
   const [leaving, setLeaving] = useState(false);
   const { groupName, channelName, inviterNickname, memberCount } = invitation;
   const fromChannel = invitation.channelId !== 0n;
+  const expired = useNow(15_000, true) >= invitation.expiresMs;
 
   async function answer(choice: Choice) {
     const done = await act.run(() => invitations.answer(invitation.id, choice));
@@ -32,7 +40,7 @@ export function InvitationCard({ invitation }: { invitation: OneInvitation }) {
       <header>
         <Avatar name={groupName} level="member" square />
         <div>
-          <h2>{t.enrolment.join(groupName)}</h2>
+          <Heading>{t.enrolment.join(groupName)}</Heading>
           <p>
             {fromChannel ? t.enrolment.askedFrom(inviterNickname, channelName) : t.enrolment.askedBy(inviterNickname)}
           </p>
@@ -40,17 +48,18 @@ export function InvitationCard({ invitation }: { invitation: OneInvitation }) {
       </header>
       {invitation.text && <blockquote>{invitation.text}</blockquote>}
       <p className={styles['small']}>
-        {t.enrolment.meaning(groupName, memberCount)} {t.enrolment.openUntil(f.dateTime(invitation.expiresMs))}
+        {t.enrolment.meaning(groupName, memberCount)}{' '}
+        {expired ? t.enrolment.expired : t.enrolment.openUntil(f.dateTime(invitation.expiresMs))}
       </p>
       {act.error && <Banner look="bad">{act.error}</Banner>}
       <footer>
-        <Button look="primary" busy={act.busy} onClick={() => void answer(Choice.ACCEPT)}>
+        <Button look="primary" busy={act.busy} disabled={expired} onClick={() => void answer(Choice.ACCEPT)}>
           {t.enrolment.accept}
         </Button>
-        <Button disabled={act.busy} onClick={() => void answer(Choice.DECLINE)}>
+        <Button disabled={act.busy || expired} onClick={() => void answer(Choice.DECLINE)}>
           {t.enrolment.decline}
         </Button>
-        {fromChannel && (
+        {fromChannel && !expired && (
           <Button look="quiet" disabled={act.busy} onClick={() => setLeaving(true)}>
             {t.enrolment.declineAndLeave}
           </Button>

@@ -1,32 +1,23 @@
 import { Hash, Inbox, LogOut, MoreHorizontal, Plus, Search, Settings, ShieldCheck } from 'lucide-react';
-import { lazy, Suspense, useState } from 'react';
-
 import { ServerRole } from '../../api/gen/muster/v1/account_pb.ts';
 import { unreadOf } from '../../state/groups.ts';
 import type { Route } from '../../state/route.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { Badge } from '../../ui/Badge.tsx';
-import { IconButton } from '../../ui/Button.tsx';
+import { Button, IconButton } from '../../ui/Button.tsx';
 import { Menu } from '../../ui/Menu.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
 import { useAct, useHome, useMe, useRoot } from '../context.tsx';
 import { Link } from '../Link.tsx';
 import { ChannelTree } from './ChannelTree.tsx';
-import { NewGroup } from './Create.tsx';
 import styles from './Navigation.module.css';
-
-const NewChannel = lazy(() => import('../channel/NewChannel.tsx'));
-
-interface NavigationProps {
-  route: Route;
-  onJump: () => void;
-}
+import { useOverlay } from './overlays.ts';
 
 /** Navigation is the left column: the channels, the groups, and the account. */
-export function Navigation({ route, onJump }: NavigationProps) {
+export function Navigation({ route }: { route: Route }) {
   const { t } = useTexts();
-  const [making, setMaking] = useState<'channel' | 'group'>();
+  const open = useOverlay();
   return (
     <nav className={styles['nav']} aria-label={t.shell.navigation}>
       <header className={styles['head']}>
@@ -34,7 +25,7 @@ export function Navigation({ route, onJump }: NavigationProps) {
           <img src="/favicon.svg" alt="" width={24} height={24} />
           {t.shell.product}
         </Link>
-        <IconButton label={`${t.shell.jump} (Ctrl K)`} aria-keyshortcuts="Control+K" onClick={onJump}>
+        <IconButton label={`${t.shell.jump} (Ctrl K)`} aria-keyshortcuts="Control+K" onClick={() => open('jump')}>
           <Search size={18} aria-hidden />
         </IconButton>
       </header>
@@ -43,16 +34,17 @@ export function Navigation({ route, onJump }: NavigationProps) {
         <section aria-labelledby="nav-channels">
           <div className={styles['section']}>
             <h2 id="nav-channels">{t.shell.channels}</h2>
-            <IconButton label={t.shell.newChannel} onClick={() => setMaking('channel')}>
+            <IconButton label={t.shell.newChannel} onClick={() => open('channel')}>
               <Plus size={16} aria-hidden />
             </IconButton>
           </div>
           <ChannelTree current={route.page === 'channel' ? route.id : undefined} />
+          <FirstChannel />
         </section>
         <section aria-labelledby="nav-groups">
           <div className={styles['section']}>
             <h2 id="nav-groups">{t.shell.groups}</h2>
-            <IconButton label={t.shell.newGroup} onClick={() => setMaking('group')}>
+            <IconButton label={t.shell.newGroup} onClick={() => open('group')}>
               <Plus size={16} aria-hidden />
             </IconButton>
           </div>
@@ -60,8 +52,6 @@ export function Navigation({ route, onJump }: NavigationProps) {
         </section>
       </div>
       <Account />
-      <Suspense fallback={null}>{making === 'channel' && <NewChannel onClose={() => setMaking(undefined)} />}</Suspense>
-      {making === 'group' && <NewGroup onClose={() => setMaking(undefined)} />}
     </nav>
   );
 }
@@ -78,10 +68,36 @@ function InvitationsLink({ current }: { current: boolean }) {
   );
 }
 
+/** FirstChannel is there while no channel is. */
+function FirstChannel() {
+  const { t } = useTexts();
+  const { loaded, byId } = useStore(useHome().channels.value);
+  const open = useOverlay();
+  if (!loaded || byId.size > 0) return null;
+  return (
+    <div className={styles['none']}>
+      <Button look="quiet" onClick={() => open('channel')}>
+        {t.shell.firstChannel}
+      </Button>
+    </div>
+  );
+}
+
 function GroupLinks({ current }: { current: bigint | undefined }) {
   const { t, f } = useTexts();
   const { loaded, byId } = useStore(useHome().groups.value);
-  if (byId.size === 0) return <p className={styles['none']}>{loaded ? t.shell.noGroups : t.ui.loading}</p>;
+  const open = useOverlay();
+  if (!loaded && byId.size === 0) return <p className={styles['none']}>{t.ui.loading}</p>;
+  if (byId.size === 0) {
+    return (
+      <div className={styles['none']}>
+        <p>{t.shell.noGroups}</p>
+        <Button look="quiet" onClick={() => open('group')}>
+          {t.shell.firstGroup}
+        </Button>
+      </div>
+    );
+  }
   const groups = [...byId.values()].sort((a, b) => f.collator.compare(a.name, b.name));
   return (
     <ul>

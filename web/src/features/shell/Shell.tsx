@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 
 import type { Route } from '../../state/route.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
@@ -11,11 +11,13 @@ import { GroupPlace } from '../group/GroupPlace.tsx';
 import { Link } from '../Link.tsx';
 import { ConnectionBanner } from './ConnectionBanner.tsx';
 import { Guard } from './Guard.tsx';
-import { Jump } from './Jump.tsx';
 import { Navigation } from './Navigation.tsx';
+import { OverlayContext, type Overlay } from './overlays.ts';
+import { Overlays } from './Overlays.tsx';
 import { Place } from './Place.tsx';
 import styles from './Shell.module.css';
 
+const HomePlace = lazy(() => import('./HomePlace.tsx'));
 const SettingsPlace = lazy(() => import('../account/SettingsPlace.tsx'));
 const AdminPlace = lazy(() => import('../admin/AdminPlace.tsx'));
 const InvitationsPlace = lazy(() => import('../enrolment/InvitationsPlace.tsx'));
@@ -27,36 +29,44 @@ export function Shell() {
   const { router } = useRoot();
   const { t } = useTexts();
   const route = useStore(router.route);
-  const [jumping, setJumping] = useState(false);
+  const [overlay, setOverlay] = useState<Overlay>();
+  const close = useCallback(() => setOverlay(undefined), []);
   useRemovals();
+  useArrivals();
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
-      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
+      const over = document.querySelector('dialog[open]') !== null;
+      if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === 'k') {
         event.preventDefault();
-        setJumping(true);
+        if (!over) setOverlay('jump');
+      } else if (event.key === '?' && !over && !writing(event.target)) {
+        event.preventDefault();
+        setOverlay('keys');
       }
     };
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
   }, []);
   return (
-    <div className={styles['frame']}>
-      <a href="#main" className={styles['skip']} onClick={focusMain}>
-        {t.shell.skip}
-      </a>
-      <ConnectionBanner />
-      <div className={styles['columns']} data-at={route.page === 'home' ? 'list' : 'place'}>
-        <Navigation route={route} onJump={() => setJumping(true)} />
-        <div className={styles['middle']}>
-          <Guard key={guardKey(route)}>
-            <Suspense fallback={<EmptyState title={t.ui.loading} />}>
-              <RoutePlace route={route} />
-            </Suspense>
-          </Guard>
+    <OverlayContext value={setOverlay}>
+      <div className={styles['frame']}>
+        <a href="#main" className={styles['skip']} onClick={focusMain}>
+          {t.shell.skip}
+        </a>
+        <ConnectionBanner />
+        <div className={styles['columns']} data-at={route.page === 'home' ? 'list' : 'place'}>
+          <Navigation route={route} />
+          <div className={styles['middle']}>
+            <Guard key={guardKey(route)}>
+              <Suspense fallback={<EmptyState title={t.ui.loading} />}>
+                <RoutePlace route={route} />
+              </Suspense>
+            </Guard>
+          </div>
         </div>
       </div>
-      {jumping && <Jump onClose={() => setJumping(false)} />}
-    </div>
+      <Overlays open={overlay} onClose={close} />
+    </OverlayContext>
   );
 }
 
@@ -77,11 +87,7 @@ function RoutePlace({ route }: { route: Route }) {
       return <AdminPlace tab={route.tab} />;
     case 'home':
     case 'signup':
-      return (
-        <Place title={t.shell.welcome}>
-          <EmptyState title={t.shell.welcome}>{t.shell.welcomeHint}</EmptyState>
-        </Place>
-      );
+      return <HomePlace />;
     case 'unknown':
       return (
         <Place title={t.shell.notFound}>
@@ -108,6 +114,31 @@ function useRemovals() {
       }),
     [home, router, t, tell],
   );
+}
+
+/** useArrivals tells of an invitation as it comes, with the way to it. */
+function useArrivals() {
+  const home = useHome();
+  const { router } = useRoot();
+  const { t } = useTexts();
+  const tell = useToast();
+  useEffect(
+    () =>
+      home.invitations.onArrival((invitation) => {
+        const at = router.route.get().page;
+        if (at === 'invitations') return; // it is seen there
+        tell(t.enrolment.arrived(invitation.inviterNickname, invitation.groupName), false, {
+          label: t.enrolment.look,
+          onSelect: () => router.go('/invitations'),
+        });
+      }),
+    [home, router, t, tell],
+  );
+}
+
+/** writing tells whether a key goes into a text. */
+function writing(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]') !== null;
 }
 
 function focusMain(event: { preventDefault: () => void }) {

@@ -14,7 +14,7 @@ export const admin = {
   memory: 'Memory',
   perSecond: (n: string) => `${n} a second`,
   mib: (n: string) => `${n} MiB`,
-  range: (least: string, most: string) => `In the last two minutes: ${least} at least, ${most} at most`,
+  range: (least: string, most: string) => `Least ${least}, most ${most} in two minutes`,
   measuring: 'Measuring…',
   runs: (version: string, store: string) => `Muster ${version} on ${store}.`,
   startedAt: (when: string) => `Started ${when}; messages are counted since then.`,

@@ -17,7 +17,7 @@ export const admin: Widened<typeof en> = {
   memory: '内存',
   perSecond: (n) => `每秒 ${n}`,
   mib: (n) => `${n} MiB`,
-  range: (least, most) => `最近两分钟：最低 ${least}，最高 ${most}`,
+  range: (least, most) => `两分钟内：最低 ${least}，最高 ${most}`,
   measuring: '正在测量…',
   runs: (version, store) => `Muster ${version}，存储：${store}。`,
   startedAt: (when) => `启动于 ${when}，消息数自启动时起计。`,
