@@ -149,6 +149,10 @@ func TestSessionRows(t *testing.T) {
 		if !slices.Equal(ended, []muster.SessionID{a.ID}) || err != nil {
 			t.Errorf("ended %v, %v", ended, err)
 		}
+		over, err := acc.EndedSessions(ctx, []muster.SessionID{other.ID, a.ID, b.ID, 4242})
+		if !slices.Equal(over, []muster.SessionID{a.ID, 4242}) || err != nil {
+			t.Errorf("over are %v, %v", over, err)
+		}
 		if err := acc.EndSession(ctx, ann.ID, b.ID); err != nil {
 			t.Error(err)
 		}

@@ -12,6 +12,15 @@ import (
 	"muster/internal/channel"
 )
 
+// numbers are ids as the driver of PostgreSQL takes them.
+func numbers[ID ~int64](ids []ID) []int64 {
+	out := make([]int64, len(ids))
+	for i, id := range ids {
+		out[i] = int64(id)
+	}
+	return out
+}
+
 // among is the condition that a column is one of many values, and the argument
 // to bind to param ("$2").
 func (s *Store) among(column, param string, values any) (condition string, arg any) {
@@ -24,11 +33,9 @@ func (s *Store) among(column, param string, values any) (condition string, arg a
 	}
 	switch v := values.(type) {
 	case []muster.AccountID:
-		ids := make([]int64, len(v))
-		for i, id := range v {
-			ids[i] = int64(id)
-		}
-		return column + " = ANY(" + param + "::bigint[])", ids
+		return column + " = ANY(" + param + "::bigint[])", numbers(v)
+	case []muster.SessionID:
+		return column + " = ANY(" + param + "::bigint[])", numbers(v)
 	default:
 		return column + " = ANY(" + param + "::text[])", v
 	}
