@@ -1,5 +1,5 @@
 import { SendHorizontal } from 'lucide-react';
-import { useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
 
 import { IconButton } from '../ui/Button.tsx';
 import styles from './Composer.module.css';
@@ -15,6 +15,8 @@ interface ComposerProps {
   disabled?: boolean;
   /** What is said under the field: what went wrong, how long to wait. */
   note?: string | undefined;
+  /** What stands above the field: what is answered. When it changes the field takes the focus. */
+  above?: { key: number; shown: ReactNode; onCancel: () => void } | undefined;
   /** send takes the text; when it rejects or answers false the text stays. */
   onSend: (text: string) => Promise<boolean>;
   onTyping?: () => void;
@@ -24,7 +26,7 @@ const encoder = new TextEncoder();
 
 /** Composer is where a message is written. What is typed outlives errors, other pages and reloads. */
 export function Composer(props: ComposerProps) {
-  const { place, label, sendLabel, maxBytes, disabled = false, note, onSend, onTyping } = props;
+  const { place, label, sendLabel, maxBytes, disabled = false, note, above, onSend, onTyping } = props;
   const { drafts } = useHome();
   const [text, setText] = useState(() => drafts.read(place));
   const [busy, setBusy] = useState(false);
@@ -38,6 +40,13 @@ export function Composer(props: ComposerProps) {
     element.style.height = 'auto';
     element.style.height = `${Math.min(element.scrollHeight, 200)}px`;
   }, [text]);
+
+  const aboveKey = above?.key;
+  const aboveBefore = useRef(aboveKey);
+  useEffect(() => {
+    if (aboveKey !== undefined && aboveKey !== aboveBefore.current) area.current?.focus();
+    aboveBefore.current = aboveKey;
+  }, [aboveKey]);
 
   function change(next: string) {
     setText(next);
@@ -57,8 +66,10 @@ export function Composer(props: ComposerProps) {
   }
 
   function onKeyDown(event: KeyboardEvent) {
-    // Enter that ends the choice of a Chinese word sends nothing.
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
+    // Enter and Escape that end the choice of a Chinese word do nothing else; some browsers tell it by 229 only.
+    if (event.nativeEvent.isComposing || event.keyCode === 229) return;
+    if (event.key === 'Escape') above?.onCancel();
+    if (event.key !== 'Enter' || event.shiftKey) return;
     event.preventDefault();
     void send();
   }
@@ -71,6 +82,7 @@ export function Composer(props: ComposerProps) {
         void send();
       }}
     >
+      {above?.shown}
       <div className={styles['box']} data-disabled={disabled || undefined}>
         <textarea
           ref={area}

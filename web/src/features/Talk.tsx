@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import { Avatar } from '../ui/Avatar.tsx';
 import { LevelText, type LevelName } from '../ui/LevelTag.tsx';
 import styles from './Talk.module.css';
+import { Words } from './Words.tsx';
 
 interface TalkProps {
   nickname: string;
@@ -18,6 +19,8 @@ interface TalkProps {
   /** Above the text: what it answers. */
   head?: ReactNode;
   pending?: boolean;
+  /** What can be done with it, at the end of its first line. */
+  actions?: ReactNode;
   /** What is told of the person when their name is chosen. */
   onName?: (() => void) | undefined;
 }
@@ -33,6 +36,7 @@ export function Talk({
   foot,
   head,
   pending = false,
+  actions,
   onName,
 }: TalkProps) {
   return (
@@ -53,9 +57,12 @@ export function Talk({
           </header>
         )}
         {head}
-        <p dir="auto">{text}</p>
+        <p dir="auto">
+          <Words text={text} />
+        </p>
         {foot}
       </div>
+      {actions && <div className={styles['actions']}>{actions}</div>}
     </article>
   );
 }

@@ -1,20 +1,16 @@
-import { lazy, Suspense, useCallback, useState } from 'react';
+import { lazy, Suspense } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
-import type { Scope } from '../../state/scope.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { EmptyState } from '../../ui/EmptyState.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
-import { Composer } from '../Composer.tsx';
 import { useHome } from '../context.tsx';
 import { EnrolButton } from '../enrolment/EnrolButton.tsx';
 import { Place } from '../shell/Place.tsx';
-import { useLimits } from '../useLimits.ts';
-import { useOpened } from '../useOpened.ts';
 import { GroupActions } from './GroupActions.tsx';
 import { GroupPeople } from './GroupPeople.tsx';
-import { History } from './History.tsx';
+import { Talking } from './Talking.tsx';
 
 const GroupPages = lazy(() => import('./GroupPages.tsx'));
 
@@ -60,41 +56,5 @@ export function GroupPlace({ id, tab, item = 0n }: GroupPlaceProps) {
         </Suspense>
       )}
     </Place>
-  );
-}
-
-function Talking({ id, name }: { id: bigint; name: string }) {
-  const { t } = useTexts();
-  const home = useHome();
-  const limits = useLimits();
-  // Where the unread line stands while the group is open: as far as was read when it was opened.
-  const [opened] = useState(() => {
-    const group = home.groups.get(id);
-    return { readSeq: group?.readSeq ?? 0, head: group?.head ?? 0 };
-  });
-  const place = opened.readSeq < opened.head ? opened.readSeq : 'end';
-  const log = useOpened(useCallback((scope: Scope) => home.openLog(id, place, scope), [home, id, place]));
-  async function send(text: string): Promise<boolean> {
-    home.outbox.add({ groupId: id, text });
-    const end = log?.value.get().atEnd;
-    if (log && !end) void log.jump('end');
-    return true;
-  }
-  return (
-    <>
-      {log ? (
-        <History log={log} unreadAfter={place === 'end' ? undefined : opened.readSeq} />
-      ) : (
-        <EmptyState title={t.ui.loading} />
-      )}
-      <Composer
-        place={`g${id}`}
-        label={t.group.write(name)}
-        sendLabel={t.group.send}
-        maxBytes={limits.groupTextBytes}
-        onSend={send}
-        onTyping={() => home.typing({ groupId: id })}
-      />
-    </>
   );
 }

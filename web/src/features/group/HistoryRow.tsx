@@ -1,15 +1,29 @@
+import { Reply } from 'lucide-react';
+import type { ReactNode } from 'react';
+
 import { explain } from '../../i18n/explain.ts';
 import type { Outgoing } from '../../state/outbox.ts';
-import { Button } from '../../ui/Button.tsx';
+import type { Quotes } from '../../state/quotes.ts';
+import { Button, IconButton } from '../../ui/Button.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
 import { useHome, useMe, useRoot } from '../context.tsx';
 import { Talk } from '../Talk.tsx';
 import styles from './History.module.css';
+import { Quote } from './Quote.tsx';
 import type { Row } from './rows.ts';
 
+interface HistoryRowProps {
+  row: Row;
+  quotes: Quotes;
+  /** It was jumped to. */
+  marked: boolean;
+  onReply: (seq: number) => void;
+  onJump: (seq: number) => void;
+}
+
 /** HistoryRow is one line of the history. */
-export function HistoryRow({ row }: { row: Row }) {
+export function HistoryRow({ row, quotes, marked, onReply, onJump }: HistoryRowProps) {
   const { t, f } = useTexts();
   switch (row.kind) {
     case 'day':
@@ -17,26 +31,38 @@ export function HistoryRow({ row }: { row: Row }) {
     case 'unread':
       return <p className={styles['unread']}>{t.group.unread}</p>;
     case 'outgoing':
-      return <OutgoingTalk out={row.out} follows={row.follows} />;
+      return <OutgoingTalk out={row.out} follows={row.follows} head={quote(row.out.replyTo)} />;
     case 'entry': {
       const { entry } = row;
       if (entry.kind === 'joined') return <p className={styles['note']}>{t.group.joined(entry.count)}</p>;
       if (entry.kind === 'tombstone') return <p className={styles['note']}>{t.group.tombstone}</p>;
       return (
-        <Talk
-          nickname={entry.nickname}
-          level="member"
-          time={f.time(entry.timeMs)}
-          follows={row.follows}
-          text={entry.text}
-        />
+        <div className={marked ? styles['marked'] : undefined}>
+          <Talk
+            nickname={entry.nickname}
+            level="member"
+            time={f.time(entry.timeMs)}
+            follows={row.follows}
+            text={entry.text}
+            head={quote(entry.replyTo)}
+            actions={
+              <IconButton label={t.group.replyTo(entry.nickname)} onClick={() => onReply(entry.seq)}>
+                <Reply size={16} aria-hidden />
+              </IconButton>
+            }
+          />
+        </div>
       );
     }
+  }
+
+  function quote(seq: number) {
+    return seq > 0 ? <Quote quotes={quotes} seq={seq} onJump={() => onJump(seq)} /> : undefined;
   }
 }
 
 /** OutgoingTalk is a message of one's own that is not acknowledged yet. */
-function OutgoingTalk({ out, follows }: { out: Outgoing; follows: boolean }) {
+function OutgoingTalk({ out, follows, head }: { out: Outgoing; follows: boolean; head: ReactNode }) {
   const { t, f } = useTexts();
   const { app } = useRoot();
   const { outbox } = useHome();
@@ -62,6 +88,7 @@ function OutgoingTalk({ out, follows }: { out: Outgoing; follows: boolean }) {
       time={f.time(out.writtenMs)}
       follows={follows}
       text={out.text}
+      head={head}
       foot={foot}
       pending
     />

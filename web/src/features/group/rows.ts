@@ -31,7 +31,11 @@ export function rowsOf(
     const unread = unreadAfter !== undefined && entry.seq > unreadAfter && (before?.seq ?? unreadAfter) <= unreadAfter;
     if (unread) rows.push({ key: 'unread', kind: 'unread' });
     const together =
-      before?.kind === 'text' && before.senderId === entry.senderId && entry.timeMs - before.timeMs < togetherMs;
+      before?.kind === 'text' &&
+      entry.kind === 'text' &&
+      entry.replyTo === 0 &&
+      before.senderId === entry.senderId &&
+      entry.timeMs - before.timeMs < togetherMs;
     // One's own message keeps the key that it had on its way, so the row stays the same one.
     const key = entry.senderId === me && entry.clientMessageId !== '' ? `o${entry.clientMessageId}` : `s${entry.seq}`;
     rows.push({ key, kind: 'entry', entry, follows: together && !newDay && !unread });
@@ -40,11 +44,14 @@ export function rowsOf(
   let mine = before?.kind === 'text' && before.senderId === me;
   for (const out of outgoing) {
     if (known.has(out.id)) continue;
-    rows.push({ key: `o${out.id}`, kind: 'outgoing', out, follows: mine });
+    rows.push({ key: `o${out.id}`, kind: 'outgoing', out, follows: mine && out.replyTo === 0 });
     mine = true;
   }
   return rows;
 }
+
+/** The height of the line that is quoted above an answer. */
+const quoteHeight = 26;
 
 /** heightOf guesses how high a row is drawn, in px, before it is. */
 export function heightOf(row: Row): number {
@@ -53,9 +60,16 @@ export function heightOf(row: Row): number {
   const text = row.kind === 'entry' ? row.entry.text : row.out.text;
   let lines = 0;
   for (const line of text.split('\n')) lines += 1 + Math.floor(line.length / 90);
-  return lines * 22 + (row.follows ? 4 : 30);
+  const replyTo = row.kind === 'entry' ? row.entry.replyTo : row.out.replyTo;
+  return lines * 22 + (row.follows ? 4 : 30) + (replyTo > 0 ? quoteHeight : 0);
 }
 
 function dayOf(ms: number): number {
   return new Date(ms).setHours(0, 0, 0, 0);
+}
+
+/** indexOf is the row of a message, or of the unread line behind it; -1: it is not in these rows. */
+export function indexOf(rows: readonly Row[], seq: number, line: boolean): number {
+  if (line) return rows.findIndex((row) => row.kind === 'unread');
+  return rows.findIndex((row) => row.kind === 'entry' && row.entry.seq === seq);
 }
