@@ -78,11 +78,17 @@ export interface Address {
 export class Router {
   #address: Address;
   #route: Store<Route>;
+  #moved = false;
 
   constructor(address: Address) {
     this.#address = address;
     this.#route = new Store(parse(address.path()));
-    address.onMove(() => this.#route.set(parse(address.path())));
+    address.onMove(() => this.#move());
+  }
+
+  /** moved says that the client has been at another place before this one. */
+  get moved(): boolean {
+    return this.#moved;
   }
 
   get route(): Readable<Route> {
@@ -93,6 +99,11 @@ export class Router {
   go(to: string, how: 'push' | 'replace' = 'push'): void {
     if (to === this.#address.path()) return;
     this.#address[how](to);
+    this.#move();
+  }
+
+  #move(): void {
+    this.#moved = true;
     this.#route.set(parse(this.#address.path()));
   }
 }

@@ -12,13 +12,15 @@ interface DialogProps {
   /** What closes the dialog, at its foot. */
   actions?: ReactNode;
   wide?: boolean;
+  /** Near the top, for what grows and shrinks as somebody types. */
+  top?: boolean;
 }
 
 /**
  * Dialog is there as long as it is rendered. The browser's own modal dialog keeps the focus inside, makes the rest
  * inert, answers Escape and gives the focus back.
  */
-export function Dialog({ title, onClose, children, actions, wide = false }: DialogProps) {
+export function Dialog({ title, onClose, children, actions, wide = false, top = false }: DialogProps) {
   const { t } = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -34,6 +36,7 @@ export function Dialog({ title, onClose, children, actions, wide = false }: Dial
       ref={dialog}
       className={styles['dialog']}
       data-wide={wide || undefined}
+      data-top={top || undefined}
       aria-labelledby={id}
       onCancel={(event) => {
         event.preventDefault();

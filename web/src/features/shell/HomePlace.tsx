@@ -1,4 +1,4 @@
-import { ArrowRight, Check, Hash, Upload, UserPlus, Users } from 'lucide-react';
+import { Check, Hash, Upload, UserPlus, Users } from 'lucide-react';
 import type { ReactNode } from 'react';
 
 import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
@@ -25,7 +25,9 @@ export default function HomePlace() {
   return (
     <Place title={t.shell.welcome}>
       <Page>
-        <p className={styles['soft']}>{t.shell.welcomeHint}</p>
+        <p className={styles['soft']}>
+          {t.shell.welcomeHint} {t.shell.steps.keys}
+        </p>
         {loaded && open.length > 0 && (
           <section className={styles['part']} aria-labelledby="home-invitations">
             <h2 id="home-invitations">{t.shell.openInvitations(open.length)}</h2>
@@ -117,9 +119,6 @@ function FirstSteps() {
           {group && <Button onClick={() => router.go(`/g/${group.id}/enrol`)}>{t.enrolment.enrol}</Button>}
         </Step>
       </ol>
-      <p className={styles['soft']}>
-        <ArrowRight size={14} aria-hidden /> {text.keys}
-      </p>
     </section>
   );
 }

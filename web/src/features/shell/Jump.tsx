@@ -32,7 +32,7 @@ export default function Jump({ onClose }: { onClose: () => void }) {
   }
 
   return (
-    <Dialog title={t.shell.jump} onClose={onClose}>
+    <Dialog title={t.shell.jump} onClose={onClose} top>
       <input
         className={styles['input']}
         role="combobox"

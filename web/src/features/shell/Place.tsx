@@ -1,5 +1,5 @@
 import { ChevronLeft, Users } from 'lucide-react';
-import { useEffect, useState, type ReactNode } from 'react';
+import { useEffect, useRef, useState, type ReactNode } from 'react';
 
 import { IconButton } from '../../ui/Button.tsx';
 import { useTexts } from '../../ui/texts.tsx';
@@ -35,9 +35,15 @@ export function Place({ title, icon, note, actions, aside, asideLabel, children 
   useEffect(() => {
     document.title = `${title} · ${t.shell.product}`;
   }, [title, t]);
+  const main = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // What had the focus went with the place before: the next key begins here. A list that still has it keeps it.
+    const lost = document.activeElement === null || document.activeElement === document.body;
+    if (router.moved && lost) main.current?.focus({ preventScroll: true });
+  }, [router]);
   return (
     <div className={styles['place']} data-aside={(aside !== undefined && open) || undefined}>
-      <main id="main" tabIndex={-1} className={styles['main']} aria-label={title}>
+      <main ref={main} id="main" tabIndex={-1} className={styles['main']} aria-label={title}>
         <header className={styles['head']}>
           <IconButton label={t.shell.back} className={styles['back']} onClick={() => router.go('/')}>
             <ChevronLeft size={20} aria-hidden />
