@@ -73,15 +73,11 @@ func (l *sqliteLog) applyLoop(written <-chan struct{}) (err error) {
 		if !a.linger() {
 			return nil
 		}
-		wait := time.Duration(0)
-		if l.sweep(context.Background(), a.rest) != nil {
-			wait = applyRetry
-		}
-		a.checkpoint(1)
-		if l.tail.backlog() > 0 {
+		err := errors.Join(l.sweep(context.Background(), a.rest), a.checkpoint(1))
+		if err != nil || l.tail.backlog() > 0 {
 			l.wakeApplier()
 		}
-		if wait > 0 && !a.sleep(wait) {
+		if err != nil && !a.sleep(applyRetry) {
 			return nil
 		}
 	}
@@ -112,7 +108,7 @@ func (a *applier) linger() bool {
 func (a *applier) rest(applied int64, took time.Duration) {
 	a.behind += applied
 	begun := stopwatch()
-	a.checkpoint(checkpointAfter)
+	_ = a.checkpoint(checkpointAfter) // tried again after the sweep at the latest
 	took += stopwatch().Sub(begun)
 	if a.log.awaited() {
 		return
@@ -124,15 +120,17 @@ func (a *applier) rest(applied int64, took time.Duration) {
 }
 
 // checkpoint copies the write-ahead log if so much stands in it.
-func (a *applier) checkpoint(from int64) {
+func (a *applier) checkpoint(from int64) error {
 	if a.behind < from {
-		return
+		return nil
 	}
 	if err := a.log.db.checkpoint(a.conn); err != nil {
-		a.log.noteApplied(a.log.applied, fmt.Errorf("checkpoint of %s: %w", logFile, err))
-		return
+		err = fmt.Errorf("checkpoint of %s: %w", logFile, err)
+		a.log.noteApplied(a.log.applied, err)
+		return err
 	}
 	a.behind = 0
+	return nil
 }
 
 // sleep is false when the writer has ended.
@@ -173,7 +171,8 @@ func (l *sqliteLog) awaited() bool {
 // these messages in log.db.
 func (l *sqliteLog) sweep(ctx context.Context, between func(applied int64, took time.Duration)) error {
 	states, upTo := l.tail.begin()
-	if len(states) == 0 && upTo <= l.applied {
+	// Only this goroutine writes applied and applyErr.
+	if len(states) == 0 && upTo <= l.applied && l.applyErr == nil {
 		l.noteApplied(l.applied, nil)
 		return nil
 	}
@@ -268,7 +267,7 @@ func (s *slice) apply(upTo journal.Position) error {
 	s.entries, s.bytes = s.entries[:0], 0
 	l.letIn()
 	took := stopwatch().Sub(begun)
-	if n == sliceMessages {
+	if upTo == 0 { // a full one
 		l.noteRate(n, took)
 	}
 	s.between(bytes, took)

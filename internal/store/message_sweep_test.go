@@ -12,6 +12,7 @@ import (
 
 	"muster"
 	"muster/internal/group"
+	"muster/internal/journal"
 )
 
 // TestSweepThatIsCutOff: a crash between two transactions of a sweep leaves some
@@ -92,6 +93,93 @@ func TestSweepThatIsCutOff(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// failingRelease is a journal that cannot let go of its records so many times.
+type failingRelease struct {
+	logJournal
+	left     int
+	released journal.Position
+}
+
+func (f *failingRelease) Release(upTo journal.Position) error {
+	if f.left > 0 {
+		f.left--
+		return errNoRelease
+	}
+	f.released = upTo
+	return f.logJournal.Release(upTo)
+}
+
+var errNoRelease = errors.New("no release")
+
+// TestSweepIsTriedAgain: what fails after the last message is in log.db is tried
+// again without another message: a node that is not ready gets none.
+func TestSweepIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Clock: muster.ClockFunc(time.Now)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := sqliteLogOf(t, s)
+	f := &failingRelease{logJournal: l.journal, left: 2}
+	l.journal = f
+	stop := runStore(t, s)
+	addGroup(t, s, 1, 1, 1)
+	if _, err := l.Append(t.Context(), textDraft(1, 1, uuid7(), "text")); err != nil {
+		t.Fatal(err)
+	}
+	flushLog(t, s)
+	if err := s.Healthy(); !errors.Is(err, errNoRelease) {
+		t.Errorf("after the failure: %v", err)
+	}
+	if err := settled(t, s.Healthy); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if f.released == 0 {
+		t.Error("the journal keeps what log.db has")
+	}
+}
+
+// TestCostOfWhatIsKept: the cost of the applied messages in memory is counted
+// exactly, also when they came from the journal and their ids are in no order.
+func TestCostOfWhatIsKept(t *testing.T) {
+	t.Parallel()
+	opt := Options{Dir: t.TempDir(), Clock: muster.ClockFunc(time.Now)}
+	s, err := Open(t.Context(), opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := sqliteLogOf(t, s)
+	ctx, stopWriter := context.WithCancel(t.Context())
+	var writer sync.WaitGroup
+	writer.Go(func() { l.writeLoop(ctx) }) // nobody applies
+	addGroup(t, s, 1, 1, 1)
+	for n := range 4 * cachePerGroup {
+		if _, err := l.Append(t.Context(), textDraft(1, 1, fmt.Sprint("id ", 9999-n), "text")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopWriter()
+	writer.Wait()
+	if err := errors.Join(l.closeFiles(), s.db.close()); err != nil { // without a last sweep
+		t.Fatal(err)
+	}
+	s = startStore(t, opt)
+	flushLog(t, s)
+	tail := sqliteLogOf(t, s).tail
+	tail.mu.RLock()
+	defer tail.mu.RUnlock()
+	var kept int64
+	for _, st := range tail.groups {
+		for _, e := range st.tail {
+			kept += e.cost()
+		}
+	}
+	if tail.cached != kept || tail.bytes != 0 {
+		t.Errorf("counted as %d, and %d to be applied; not %d and 0", tail.cached, tail.bytes, kept)
 	}
 }
 

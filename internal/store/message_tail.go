@@ -220,8 +220,10 @@ func (t *logTail) applied(entries []*entry) {
 		e.rec = nil
 		t.cached += e.cost()
 		t.swept = append(t.swept, keyOf(&e.Draft))
+		e.state.unapplied--
+	}
+	for _, e := range entries { // whose order is not that of the tails
 		st := e.state
-		st.unapplied--
 		if old := len(st.tail) - st.unapplied - cachePerGroup; old >= cachePerGroup {
 			t.forget(st, old)
 		}
