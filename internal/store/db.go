@@ -71,7 +71,7 @@ type backend interface {
 
 // insert describes a bulk insert. On SQLite it becomes a few INSERTs of up to
 // 256 rows, which is about three times as fast as single ones; on PostgreSQL an
-// INSERT from unnest.
+// INSERT from unnest or, of many rows, a COPY.
 type insert struct {
 	table   string
 	columns []column

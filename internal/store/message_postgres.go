@@ -30,9 +30,10 @@ const (
 )
 
 // pgLog is the message log of a PostgreSQL store: a table, filled by a few
-// writers that take whatever queued during their last commit. Nothing that
-// decides is remembered between batches, so several nodes may write to the same
-// group: the row of its head, locked, is what orders them.
+// writers that take whatever queued during their last commit. Several nodes may
+// write to the same group: the row of its head, locked, is what orders them. What
+// a writer remembers of a group decides nothing before the database has found, in
+// the same transaction and under that lock, that it still holds.
 type pgLog struct {
 	store  *Store
 	pool   *pgxpool.Pool // of the writers
@@ -48,7 +49,7 @@ type pgShard struct {
 	log   *pgLog
 	queue sendQueue
 
-	// The writer's own. headed are groups that are known to have a row in
+	// The writer's own. headed is what is known of groups with a row in
 	// group_head, which is never deleted; spoken is how many members are
 	// remembered with them. recent are messages that this node wrote lately, so
 	// that most of what is sent again costs no transaction; order has their keys,

@@ -214,21 +214,25 @@ func (sh *pgShard) attempt(ctx context.Context, b *pgBatch) error {
 	return nil
 }
 
-// errHeadGone says that a row which is never deleted is not there: the database
-// was restored behind our back.
-var errHeadGone = errors.New("store: a group's head is gone")
+// errSetBack says that the database does not have what was committed: it was
+// restored behind our back, or commits were lost with a primary. Or the
+// transaction that made a head failed.
+var errSetBack = errors.New("store: a group's head is gone or was set back")
 
-// noteHeads remembers which groups have a row in group_head.
+// noteHeads remembers which groups have a row in group_head, and their heads.
 func (sh *pgShard) noteHeads(b *pgBatch) error {
 	for id, h := range b.heads {
 		k, known := sh.headed[id]
 		switch {
+		case known && h.seq < k.seq:
+			sh.forgetAll()
+			return errSetBack
 		case h.locked && !known:
 			if len(sh.headed) >= maxGroupStates {
 				clear(sh.headed)
 				sh.spoken = 0
 			}
-			// If the transaction fails the row may not stay: errHeadGone finds that.
+			// If the transaction fails the row may not stay: errSetBack says so.
 			sh.headed[id] = &pgKnown{seq: h.seq, generation: h.generation, spoken: make(map[muster.AccountID]struct{})}
 		case h.locked:
 			k.asks = max(k.asks-1, 0)
@@ -241,11 +245,19 @@ func (sh *pgShard) noteHeads(b *pgBatch) error {
 				k.generation = h.generation
 			}
 		case known:
+			sh.spoken -= len(k.spoken)
 			delete(sh.headed, id)
-			return errHeadGone
+			return errSetBack
 		}
 	}
 	return nil
+}
+
+// forgetAll forgets what the writer remembers of groups, members and messages.
+func (sh *pgShard) forgetAll() {
+	clear(sh.headed)
+	clear(sh.recent)
+	sh.spoken, sh.order = 0, nil
 }
 
 // rollback ends a failed transaction, so that the connection can be used again.

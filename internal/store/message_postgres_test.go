@@ -151,3 +151,46 @@ func TestPostgresKnownGroups(t *testing.T) {
 	refused(1)
 	refused(3)
 }
+
+// TestPostgresRestoredBehindUs: a database that is set back to an earlier state
+// while a node runs, as by a restore or a failover that lost commits, ends all
+// that the node's writers remember: who was a member then, and which ids stood.
+func TestPostgresRestoredBehindUs(t *testing.T) {
+	t.Parallel()
+	s := startStore(t, Options{Dir: t.TempDir(), URL: pgtest.URL(t)})
+	addGroup(t, s, 1, 2, 1)
+	for n := range 6 {
+		if _, err := s.Log().Append(t.Context(), textDraft(1, muster.AccountID(n%2+1), fmt.Sprint(n), "hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.write(t.Context(), func(c conn) error {
+		for _, sql := range []string{
+			"DELETE FROM message WHERE group_id = 1 AND seq > 3",
+			"UPDATE group_head SET last_seq = 3 WHERE group_id = 1",
+			"DELETE FROM group_member WHERE group_id = 1 AND account_id = 2",
+		} {
+			if _, err := c.exec(sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range []string{"4", "2", "6"} { // lost, still there, new
+		want := []group.Receipt{{Seq: 4}, {Seq: 3, Duplicate: true}, {Seq: 5}}[i]
+		r, err := s.Log().Append(t.Context(), textDraft(1, 1, id, "hello"))
+		if err != nil || r.Seq != want.Seq || r.Duplicate != want.Duplicate {
+			t.Errorf("%q: %+v, %v; want %+v", id, r, err, want)
+		}
+	}
+	for n := range foreignPatience + 4 { // until the head is trusted again
+		if _, err := s.Log().Append(t.Context(), textDraft(1, 1, fmt.Sprint("more ", n), "hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := s.Log().Append(t.Context(), textDraft(1, 2, "late", "hello")); muster.ReasonOf(orNone(err)) != "not_a_member" {
+		t.Errorf("of no member: %+v, %v", r, err)
+	}
+}
