@@ -190,6 +190,7 @@ func accountsOf(c conn, sql string, args ...any) ([]muster.AccountID, error) {
 // members is under way nothing is taken from memory, as with the group.
 func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (group.Member, error) {
 	m := group.Member{Group: id, Account: account}
+	generation := s.members.generation(id) // from before the group was seen to be there
 	if s.alone() && s.groups.has(id) {
 		if ms, _, ok := s.members.get(id, account); ok {
 			return ms.asMember(id, account), nil
@@ -197,7 +198,6 @@ func (s Groups) Member(ctx context.Context, id muster.GroupID, account muster.Ac
 	} else if found, err := s.groupsOf(ctx, []muster.GroupID{id}); err != nil || found[0].ID == 0 {
 		return m, err
 	}
-	generation := s.members.generation(id)
 	err := s.look(ctx, func(c conn) error {
 		ms, found, err := getMembership(c, id, account, "")
 		if err == nil && found {
