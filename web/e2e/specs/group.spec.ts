@@ -3,9 +3,14 @@ import { expect, test } from '../harness/fixtures.ts';
 import { Live } from '../harness/live.ts';
 import type { Locator } from '@playwright/test';
 
-/** texts are what stands in the lines of a history, as far as it is rendered. */
+/** lines are what stands in the lines of a history, as far as it is rendered. */
 async function lines(log: Locator): Promise<string[]> {
   return log.locator('article p[dir=auto]').allTextContents();
+}
+
+/** number is the place of a message that Live.fill wrote. */
+function number(text: string): number {
+  return Number(/message (\d+)/.exec(text)?.[1] ?? Number.NaN);
 }
 
 test('two people write to each other; unread counts and the unread line say what is new', async ({
@@ -127,7 +132,6 @@ test('a long history scrolls both ways without jumps', async ({ server, open, t 
   // its name when the one before it turns out to be by the same person; that much is allowed.
   const step = 250;
   const named = 30;
-  const number = (text: string) => Number(/message (\d+)/.exec(text)?.[1] ?? Number.NaN);
   const places = () =>
     log.evaluate((list) =>
       [...list.querySelectorAll('article p[dir=auto]')].map((p) => ({

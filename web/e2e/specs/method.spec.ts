@@ -78,7 +78,10 @@ for (const language of ['en', 'zh'] as Language[]) {
 
     // The report tells it.
     await page.goto(`/g/${group}/enrol`);
-    await page.getByRole('main').getByRole('link', { name: /Stargazers/ }).click();
+    await page
+      .getByRole('main')
+      .getByRole('link', { name: /Stargazers/ })
+      .click();
     await expect(report).toContainText(t.enrolment.answers(1, 1, 20));
   });
 }
