@@ -10,7 +10,7 @@ import {
   Users,
   UsersRound,
 } from 'lucide-react';
-import { lazy, Suspense, useState } from 'react';
+import { lazy, memo, Suspense, useState } from 'react';
 
 import { failureOf } from '../../api/errors.ts';
 import { JoinPolicy, Level } from '../../api/gen/muster/v1/channel_pb.ts';
@@ -27,8 +27,13 @@ import { useAct, useHome, useMe, useRoot } from '../context.tsx';
 const LeaveRoster = lazy(() => import('./LeaveRoster.tsx'));
 const NewChannel = lazy(() => import('./NewChannel.tsx'));
 
+interface ChannelActionsProps {
+  channel: OneChannel;
+  room: OpenRoom | undefined;
+}
+
 /** ChannelActions is what one can do with a channel: join and leave, and the way to its pages. */
-export function ChannelActions({ channel, room }: { channel: OneChannel; room: OpenRoom | undefined }) {
+export const ChannelActions = memo(function ChannelActions({ channel, room }: ChannelActionsProps) {
   const { t } = useTexts();
   const home = useHome();
   const me = useMe();
@@ -115,4 +120,4 @@ export function ChannelActions({ channel, room }: { channel: OneChannel; room: O
       </Suspense>
     </>
   );
-}
+});

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from 'react';
+import { memo, useEffect, useMemo, useState } from 'react';
 
 import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
 import type { OneChannel } from '../../state/channels.ts';
@@ -24,7 +24,8 @@ interface ChannelPeopleProps {
 }
 
 /** ChannelPeople is the right column: who is here by level, then who else is on the roster, online ones first. */
-export function ChannelPeople({ room, value, channel, acted, onPerson }: ChannelPeopleProps) {
+export const ChannelPeople = memo(function ChannelPeople(props: ChannelPeopleProps) {
+  const { room, value, channel, acted, onPerson } = props;
   const { t, f } = useTexts();
   const [all, setAll] = useState(false);
   const rosterCount = channel?.rosterCount ?? 0;
@@ -65,6 +66,13 @@ export function ChannelPeople({ room, value, channel, acted, onPerson }: Channel
       )}
     </>
   );
+}, samePeople);
+
+// What is said changes the room at every frame, and nothing here.
+function samePeople(a: ChannelPeopleProps, b: ChannelPeopleProps): boolean {
+  const same =
+    a.value.present === b.value.present && a.value.people === b.value.people && a.value.large === b.value.large;
+  return same && a.room === b.room && a.channel === b.channel && a.acted === b.acted && a.onPerson === b.onPerson;
 }
 
 function byLevel(present: ReadonlyMap<bigint, Person>, collator: Intl.Collator): [Level, Somebody[]][] {

@@ -1,3 +1,5 @@
+import { memo } from 'react';
+
 import { failureOf } from '../../api/errors.ts';
 import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
 import { explain } from '../../i18n/explain.ts';
@@ -9,8 +11,14 @@ import { Composer } from '../Composer.tsx';
 import { useHome } from '../context.tsx';
 import { useLimits } from '../useLimits.ts';
 
+interface RoomComposerProps {
+  room: OpenRoom;
+  value: RoomValue;
+  name: string;
+}
+
 /** RoomComposer is where one speaks in a room, with the channel's slow mode and least level. */
-export function RoomComposer({ room, value, name }: { room: OpenRoom; value: RoomValue; name: string }) {
+export const RoomComposer = memo(function RoomComposer({ room, value, name }: RoomComposerProps) {
   const { t, f } = useTexts();
   const tell = useToast();
   const home = useHome();
@@ -51,4 +59,10 @@ export function RoomComposer({ room, value, name }: { room: OpenRoom; value: Roo
       onTyping={() => home.typing({ channelId: room.channelId })}
     />
   );
+}, sameRules);
+
+// What is said changes the room at every frame, and nothing here.
+function sameRules(a: RoomComposerProps, b: RoomComposerProps): boolean {
+  const fields = ['phase', 'yourLevel', 'speakLevel', 'slowModeMs', 'quietUntilMs', 'typing'] as const;
+  return a.room === b.room && a.name === b.name && fields.every((field) => a.value[field] === b.value[field]);
 }

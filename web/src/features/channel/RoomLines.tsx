@@ -14,7 +14,7 @@ const togetherMs = 5 * 60_000;
 /** So many lines are rendered together, and left alone when others come. */
 const blockLines = 16;
 /** As long as the reader is at the end, so many blocks are enough to fill any screen. */
-const blocksAtEnd = 8;
+const blocksAtEnd = 5;
 /** So close to the end, in px, counts as there. */
 const threshold = 40;
 
