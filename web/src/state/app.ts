@@ -1,6 +1,7 @@
 import type { Clients, Credentials } from '../api/clients.ts';
 import { importRoster } from '../api/importRoster.ts';
 import type { Live, LiveStatus } from '../api/live.ts';
+import { Activity } from './activity.ts';
 import { Channels } from './channels.ts';
 import { Drafts } from './drafts.ts';
 import { EnrolmentPlan } from './enrolmentPlan.ts';
@@ -57,7 +58,7 @@ export class Home {
     this.scope = scope;
     this.clients = clients;
     this.live = live;
-    this.groups = new Groups(clients, live, scope);
+    this.groups = new Groups(clients, live, new Activity(kept, accountId, scope), scope);
     this.channels = new Channels(clients, live, scope, world.visible);
     this.invitations = new Invitations(clients, live, scope);
     this.drafts = new Drafts(kept, accountId);

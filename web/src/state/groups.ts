@@ -1,6 +1,7 @@
 import type { Clients } from '../api/clients.ts';
 import { Role, type MyGroup } from '../api/gen/muster/v1/group_pb.ts';
 import type { Live, LiveEvent } from '../api/live.ts';
+import type { Activity } from './activity.ts';
 import type { Scope } from './scope.ts';
 import { Store, type Readable } from './store.ts';
 
@@ -17,11 +18,20 @@ export interface OneGroup {
   head: number;
   role: Role;
   readSeq: number;
+  /** When something was last written there, as far as is known. */
+  activeMs: number;
 }
 
 /** unreadOf counts what the account has not read; its own messages count until they are marked. */
 export function unreadOf(group: OneGroup): number {
   return Math.max(0, group.head - group.readSeq);
+}
+
+/** unreadInAll counts what is unread in all groups. */
+export function unreadInAll({ byId }: GroupsValue): number {
+  let sum = 0;
+  for (const group of byId.values()) sum += unreadOf(group);
+  return sum;
 }
 
 export interface GroupsValue {
@@ -36,12 +46,14 @@ export class Groups {
   #live: Live;
   #value = new Store<GroupsValue>({ loaded: false, byId: new Map() });
   #removed = new Set<(groupId: bigint, name: string, why: string) => void>();
+  #activity: Activity;
   #load = 0;
   /** What came by the socket while the list was read: newer than the list's pages. */
   #gone = new Set<bigint>();
 
-  constructor(clients: Clients, live: Live, scope: Scope) {
+  constructor(clients: Clients, live: Live, activity: Activity, scope: Scope) {
     this.#clients = clients;
+    this.#activity = activity;
     this.#live = live;
     scope.add(live.onStatus((status) => status.phase === 'online' && void this.load()));
     scope.add(live.onEvent((event) => this.#hear(event)));
@@ -71,7 +83,7 @@ export class Groups {
     do {
       const page = await this.#clients.group.listMyGroups({ pageSize: 500, pageToken });
       if (mine !== this.#load) return;
-      found.push(...page.groups.map(oneGroup).filter((g) => g !== undefined));
+      found.push(...page.groups.map((mine) => this.#one(mine)).filter((g) => g !== undefined));
       pageToken = page.nextPageToken;
     } while (pageToken !== '');
     const now = this.#value.get().byId;
@@ -109,7 +121,7 @@ export class Groups {
 
   /** put takes a group that a call answered with: a new one, or one that changed. */
   put(mine: MyGroup): void {
-    const group = oneGroup(mine);
+    const group = this.#one(mine);
     if (group) this.#value.update(({ loaded, byId }) => ({ loaded, byId: new Map(byId).set(group.id, group) }));
   }
 
@@ -123,14 +135,16 @@ export class Groups {
   }
 
   /** raise notes that the log has grown to head. */
-  raise(id: bigint, head: number): void {
-    if ((this.get(id)?.head ?? head) < head) this.#change(id, (group) => ({ ...group, head }));
+  raise(id: bigint, head: number, timeMs = Date.now()): void {
+    if ((this.get(id)?.head ?? head) >= head) return;
+    const activeMs = this.#activity.note(id, head, timeMs);
+    this.#change(id, (group) => ({ ...group, head, activeMs }));
   }
 
   #hear(event: LiveEvent): void {
     switch (event.case) {
       case 'groupMessage':
-        return this.raise(event.value.groupId, Number(event.value.seq));
+        return this.raise(event.value.groupId, Number(event.value.seq), Number(event.value.timeMs));
       case 'groupBehind':
         return this.raise(event.value.groupId, Number(event.value.head));
       case 'readMoved': {
@@ -150,6 +164,7 @@ export class Groups {
   /** drop takes a group off the list: the account left it, or was removed. */
   drop(id: bigint, why: string): void {
     this.#gone.add(id);
+    this.#activity.forget(id);
     const name = this.get(id)?.name;
     if (name === undefined) return; // known already: the call's answer and the push both tell
     this.#value.update(({ loaded, byId }) => {
@@ -167,20 +182,22 @@ export class Groups {
     if (changed === known) return;
     this.#value.update(({ loaded, byId }) => ({ loaded, byId: new Map(byId).set(id, changed) }));
   }
-}
 
-function oneGroup(mine: MyGroup): OneGroup | undefined {
-  const { group } = mine;
-  if (!group) return undefined;
-  return {
-    id: group.id,
-    name: group.name,
-    about: group.about,
-    ownerId: group.ownerId,
-    memberCount: Number(group.memberCount),
-    capacity: Number(group.capacity),
-    head: Number(group.head),
-    role: mine.role,
-    readSeq: Number(mine.readSeq),
-  };
+  #one(mine: MyGroup): OneGroup | undefined {
+    const { group } = mine;
+    if (!group) return undefined;
+    const head = Number(group.head);
+    return {
+      id: group.id,
+      name: group.name,
+      about: group.about,
+      ownerId: group.ownerId,
+      memberCount: Number(group.memberCount),
+      capacity: Number(group.capacity),
+      head,
+      role: mine.role,
+      readSeq: Number(mine.readSeq),
+      activeMs: this.#activity.of(group.id, head, Number(group.createdMs)),
+    };
+  }
 }

@@ -16,8 +16,9 @@ import {
   OkSchema,
   ReadMovedSchema,
 } from '../api/gen/muster/v1/live_pb.ts';
+import { Activity } from './activity.ts';
 import { Channels } from './channels.ts';
-import { FakeLive, settle } from './fake.ts';
+import { FakeLive, settle, tabs } from './fake.ts';
 import { Groups, unreadOf } from './groups.ts';
 import { Invitations } from './invitations.ts';
 import { Scope } from './scope.ts';
@@ -87,7 +88,7 @@ async function rest(): Promise<void> {
 }
 
 test('groups: the list, pushes and reading on', async () => {
-  const groups = new Groups(clients, live, scope);
+  const groups = new Groups(clients, live, new Activity(tabs()[0], 1n, scope), scope);
   live.online();
   await rest();
   const unread = () => [...groups.value.get().byId.values()].map(unreadOf);
@@ -103,7 +104,7 @@ test('groups: the list, pushes and reading on', async () => {
 });
 
 test('groups: what is pushed while the list is read is not undone by it', async () => {
-  const groups = new Groups(clients, live, scope);
+  const groups = new Groups(clients, live, new Activity(tabs()[0], 1n, scope), scope);
   const removed: string[] = [];
   groups.onRemoved((id, name, why) => removed.push(`${id} ${name} ${why}`));
   live.online();

@@ -5,6 +5,7 @@ import { explain } from '../../i18n/explain.ts';
 import { unreadOf } from '../../state/groups.ts';
 import type { GroupLog } from '../../state/log.ts';
 import type { Quotes } from '../../state/quotes.ts';
+import { Badge } from '../../ui/Badge.tsx';
 import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
 import { EmptyState } from '../../ui/EmptyState.tsx';
@@ -150,7 +151,8 @@ export function History({ log, quotes, unreadAfter, onReply, ref }: HistoryProps
       {!(atEnd && value.atEnd) && (
         <div className={styles['toEnd']}>
           <Button icon={<ArrowDown size={16} aria-hidden />} onClick={() => void toEnd()}>
-            {unread > 0 ? t.shell.unread(unread) : t.group.toEnd}
+            {t.group.toEnd}
+            {unread > 0 && <Badge label={t.shell.unread(unread)}>{f.short(unread)}</Badge>}
           </Button>
         </div>
       )}

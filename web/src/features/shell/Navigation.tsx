@@ -98,7 +98,7 @@ function GroupLinks({ current }: { current: bigint | undefined }) {
       </div>
     );
   }
-  const groups = [...byId.values()].sort((a, b) => f.collator.compare(a.name, b.name));
+  const groups = [...byId.values()].sort((a, b) => b.activeMs - a.activeMs || f.collator.compare(a.name, b.name));
   return (
     <ul>
       {groups.map((group) => {

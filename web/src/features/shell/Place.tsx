@@ -1,9 +1,11 @@
 import { ChevronLeft, Users } from 'lucide-react';
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 
+import { unreadInAll } from '../../state/groups.ts';
 import { IconButton } from '../../ui/Button.tsx';
 import { useTexts } from '../../ui/texts.tsx';
-import { useRoot } from '../context.tsx';
+import { useStore } from '../../ui/useStore.ts';
+import { useHome, useRoot } from '../context.tsx';
 import styles from './Place.module.css';
 
 interface PlaceProps {
@@ -23,8 +25,9 @@ const wide = '(min-width: 1080px)';
 
 /** Place is the frame of every page: a title, the middle, and the column on the right. */
 export function Place({ title, icon, note, actions, aside, asideLabel, children }: PlaceProps) {
-  const { t } = useTexts();
+  const { t, f } = useTexts();
   const { router } = useRoot();
+  const unread = unreadInAll(useStore(useHome().groups.value));
   const [open, setOpen] = useState(() => matchMedia(wide).matches);
   useEffect(() => {
     const room = matchMedia(wide);
@@ -33,12 +36,14 @@ export function Place({ title, icon, note, actions, aside, asideLabel, children 
     return () => room.removeEventListener('change', follow);
   }, []);
   useEffect(() => {
-    document.title = `${title} · ${t.shell.product}`;
-  }, [title, t]);
+    const count = unread > 0 ? `(${f.short(unread)}) ` : '';
+    document.title = `${count}${title} · ${t.shell.product}`;
+  }, [title, unread, t, f]);
   const main = useRef<HTMLElement>(null);
   useEffect(() => {
     // What had the focus went with the place before: the next key begins here. A list that still has it keeps it.
-    const lost = document.activeElement === null || document.activeElement === document.body;
+    const now = document.activeElement;
+    const lost = now === null || now === document.body || !now.checkVisibility();
     if (router.moved && lost) main.current?.focus({ preventScroll: true });
   }, [router]);
   return (
@@ -70,6 +75,9 @@ export function Place({ title, icon, note, actions, aside, asideLabel, children 
         <aside
           className={styles['aside']}
           aria-label={asideLabel ?? t.shell.aside}
+          // What scrolls has to be reachable by keyboard.
+          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+          tabIndex={0}
           onKeyDown={(event) => {
             if (event.key === 'Escape' && !matchMedia(wide).matches) setOpen(false);
           }}
