@@ -27,7 +27,16 @@ export function Password() {
   return (
     <form className={styles['form']} onSubmit={(event) => void submit(event)}>
       {act.error && <Banner look="bad">{act.error}</Banner>}
-      <input type="hidden" name="username" autoComplete="username" value={me.name} readOnly />
+      {/* For what keeps passwords: it asks which account the new one is of. */}
+      <input
+        className="visually-hidden"
+        name="username"
+        autoComplete="username"
+        value={me.name}
+        readOnly
+        tabIndex={-1}
+        aria-hidden
+      />
       <Field
         label={t.account.oldPassword}
         type="password"

@@ -91,8 +91,11 @@ export function Place({ title, icon, note, actions, aside, asideLabel, children 
 
 /** Page is the middle of a place that is read and filled in, not talked in; wide where it has tables. */
 export function Page({ wide = false, children }: { wide?: boolean; children: ReactNode }) {
+  const { t } = useTexts();
   return (
-    <div className={styles['scroll']}>
+    // What scrolls has to be reachable by keyboard.
+    // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+    <div className={styles['scroll']} role="region" aria-label={t.shell.content} tabIndex={0}>
       <div className={styles['page']} data-wide={wide || undefined}>
         {children}
       </div>

@@ -5,9 +5,7 @@ import { EmptyState } from '../../ui/EmptyState.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useStore } from '../../ui/useStore.ts';
-import { ChannelPlace } from '../channel/ChannelPlace.tsx';
 import { useHome, useRoot } from '../context.tsx';
-import { GroupPlace } from '../group/GroupPlace.tsx';
 import { Link } from '../Link.tsx';
 import { ConnectionBanner } from './ConnectionBanner.tsx';
 import { Guard } from './Guard.tsx';
@@ -17,6 +15,10 @@ import { Overlays } from './Overlays.tsx';
 import { Place } from './Place.tsx';
 import styles from './Shell.module.css';
 
+const bringChannel = () => import('../channel/ChannelPlace.tsx');
+const bringGroup = () => import('../group/GroupPlace.tsx');
+const ChannelPlace = lazy(async () => ({ default: (await bringChannel()).ChannelPlace }));
+const GroupPlace = lazy(async () => ({ default: (await bringGroup()).GroupPlace }));
 const HomePlace = lazy(() => import('./HomePlace.tsx'));
 const SettingsPlace = lazy(() => import('../account/SettingsPlace.tsx'));
 const AdminPlace = lazy(() => import('../admin/AdminPlace.tsx'));
@@ -33,6 +35,10 @@ export function Shell() {
   const close = useCallback(() => setOverlay(undefined), []);
   useRemovals();
   useArrivals();
+  useEffect(() => {
+    // Rooms and groups are where people go next: they are there before they are chosen, but not before the first view.
+    void Promise.all([bringChannel(), bringGroup()]).catch(() => {}); // tried again when one is chosen
+  }, []);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const over = document.querySelector('dialog[open]') !== null;

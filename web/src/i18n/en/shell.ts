@@ -5,6 +5,7 @@ export const shell = {
   navigation: 'Channels and groups',
   main: 'Conversation',
   aside: 'People',
+  content: 'Content',
   skip: 'Skip to the conversation',
   channels: 'Channels',
   groups: 'Groups',

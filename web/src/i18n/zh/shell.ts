@@ -7,6 +7,7 @@ export const shell: Widened<typeof en> = {
   navigation: '频道与群组',
   main: '会话',
   aside: '人员',
+  content: '内容',
   skip: '跳到会话',
   channels: '频道',
   groups: '群组',
