@@ -1,68 +1,72 @@
-import { useEffect, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 
-import { Role, type GroupMember, type Subgroup } from '../../api/gen/muster/v1/group_pb.ts';
+import { memberOf, type Member } from '../../state/members.ts';
+import type { Scope } from '../../state/scope.ts';
 import { useTexts } from '../../ui/texts.tsx';
-import { useStore } from '../../ui/useStore.ts';
+import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
 import { useHome } from '../context.tsx';
+import { Link } from '../Link.tsx';
 import { PeopleList } from '../PeopleList.tsx';
+import { useOpened } from '../useOpened.ts';
 import styles from './GroupPeople.module.css';
+import { roleName, rolesDown } from './roles.ts';
 
 const shown = 100;
 
-/** GroupPeople lists a group's subgroups and its first members, by role. */
+/** GroupPeople lists a group's subgroups and its first members, by role, with the way to all of them. */
 export function GroupPeople({ groupId }: { groupId: bigint }) {
   const { t, f } = useTexts();
-  const { clients, groups } = useHome();
-  const count = useStore(groups.value).byId.get(groupId)?.memberCount ?? 0;
-  const [subgroups, setSubgroups] = useState<readonly Subgroup[]>([]);
-  const [members, setMembers] = useState<readonly GroupMember[]>([]);
+  const home = useHome();
+  const count = useStore(home.groups.value).byId.get(groupId)?.memberCount ?? 0;
+  const opened = useOpened(useCallback((scope: Scope) => home.openSubgroups(groupId, scope), [home, groupId]));
+  const subgroups = useStoreMaybe(opened?.value);
+  const [members, setMembers] = useState<readonly Member[]>([]);
   useEffect(() => {
+    if (!subgroups?.loaded) return;
     let here = true;
     const read = async () => {
-      const [group, page] = await Promise.all([
-        clients.group.getGroup({ groupId }),
-        clients.group.listMembers({ groupId, pageSize: shown }),
-      ]);
-      if (!here) return;
-      setSubgroups(group.subgroups);
-      setMembers(page.members);
+      const page = await home.clients.group.listMembers({ groupId, pageSize: shown });
+      if (here) setMembers(page.members.map(memberOf));
     };
     read().catch(() => {}); // the list stays as it was; the next change reads it again
     return () => {
       here = false;
     };
-  }, [clients, groupId, count]);
-  const roles = [
-    { role: Role.OWNER, title: t.group.roles.owner, level: 'owner' },
-    { role: Role.ADMIN, title: t.group.roles.admin, level: 'admin' },
-    { role: Role.MEMBER, title: t.group.roles.member, level: 'member' },
-  ] as const;
+  }, [home, groupId, subgroups]);
+  const all = subgroups?.all ?? [];
   return (
     <>
-      {subgroups.length > 0 && (
+      {all.length > 0 && (
         <section className={styles['subgroups']}>
           <h2>{t.group.subgroups}</h2>
           <ul>
-            {subgroups.map((subgroup) => (
+            {all.map((subgroup) => (
               <li key={String(subgroup.id)}>
-                <span>{subgroup.name}</span> <span>{f.number(Number(subgroup.memberCount))}</span>
+                <Link href={`/g/${groupId}/members/${subgroup.id}`}>
+                  <span>{subgroup.name}</span> <span>{f.number(subgroup.memberCount)}</span>
+                </Link>
               </li>
             ))}
           </ul>
         </section>
       )}
-      {roles.map(({ role, title, level }) => {
+      {rolesDown.map((role) => {
         const people = members.filter((member) => member.role === role);
         if (people.length === 0) return null;
+        const level = roleName(role);
+        const more = members.length < count && level === 'member' ? '+' : '';
         return (
           <PeopleList
             key={role}
-            title={title}
-            count={f.number(people.length)}
-            people={people.map((member) => ({ id: member.accountId, nickname: member.nickname || member.name, level }))}
+            title={t.group.roles[level]}
+            count={f.number(people.length) + more}
+            people={people.map(({ id, nickname }) => ({ id, nickname, level }))}
           />
         );
       })}
+      <Link href={`/g/${groupId}/members`} className={styles['all']}>
+        {t.group.allMembers} <span>{f.number(count)}</span>
+      </Link>
     </>
   );
 }
