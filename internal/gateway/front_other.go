@@ -1,8 +1,11 @@
-//go:build !unix
+//go:build !linux
 
 package gateway
 
 import "net"
 
-// readNow reads nothing where that could wait.
+func deferAccept(*net.TCPListener) {}
+
+// readNow reads nothing where that could wait: such connections begin in the
+// HTTP server.
 func readNow(*net.TCPConn, []byte) int { return 0 }

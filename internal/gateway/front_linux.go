@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,4 +20,20 @@ func deferAccept(l *net.TCPListener) {
 	_ = raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferSeconds) //nolint:gosec // a file descriptor
 	})
+}
+
+// readNow reads what has come on a new connection, and does not wait.
+func readNow(nc *net.TCPConn, b []byte) (n int) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		n, err = syscall.Read(int(fd), b) //nolint:gosec // a file descriptor
+		return true
+	})
+	if err != nil || n < 0 { // nothing is there, or the next read says what is wrong
+		return 0
+	}
+	return n
 }
