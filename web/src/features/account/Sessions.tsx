@@ -29,7 +29,8 @@ export function Sessions() {
     <div className={styles['form']}>
       <p className={styles['soft']}>{t.account.sessionsHint}</p>
       {act.error && <Banner look="bad">{act.error}</Banner>}
-      <ul className={styles['sessions']}>
+      {!sessions && !act.error && <p role="status">{t.ui.loading}</p>}
+      <ul className={styles['sessions']} hidden={!sessions} aria-label={t.account.sessions}>
         {[...(sessions ?? [])].sort(currentFirst).map((session) => (
           <li key={String(session.id)}>
             <div className={styles['device']}>

@@ -27,17 +27,18 @@ export default function SettingsPlace({ tab }: { tab: string }) {
   const current = pages.find((one) => one.tab === tab) ?? pages[0];
   return (
     <Place title={t.shell.settings} icon={<Settings size={18} aria-hidden />}>
-      <Page>
+      <Tabs
+        label={t.shell.settings}
+        tabs={pages.map((one) => ({
+          href: one.tab === '' ? '/settings' : `/settings/${one.tab}`,
+          label: one.label,
+          current: one === current,
+        }))}
+        onGo={(to) => router.go(to)}
+        across
+      />
+      <Page key={current?.tab}>
         {session.phase === 'in' && !session.kept && <Banner look="warn">{t.account.notKept}</Banner>}
-        <Tabs
-          label={t.shell.settings}
-          tabs={pages.map((one) => ({
-            href: one.tab === '' ? '/settings' : `/settings/${one.tab}`,
-            label: one.label,
-            current: one === current,
-          }))}
-          onGo={(to) => router.go(to)}
-        />
         {current?.page}
       </Page>
     </Place>

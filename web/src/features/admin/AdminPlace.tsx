@@ -8,7 +8,6 @@ import { useMe, useRoot } from '../context.tsx';
 import { Link } from '../Link.tsx';
 import { Place } from '../shell/Place.tsx';
 import { AccountsPage } from './AccountsPage.tsx';
-import styles from './AdminPlace.module.css';
 import { AuditPage } from './AuditPage.tsx';
 import { LimitsPage } from './LimitsPage.tsx';
 import { StatisticsPage } from './StatisticsPage.tsx';
@@ -35,17 +34,16 @@ export default function AdminPlace({ tab }: { tab: string }) {
   const current = pages.find((one) => one.tab === tab) ?? pages[0];
   return (
     <Place title={t.admin.title} icon={icon}>
-      <div className={styles['tabs']}>
-        <Tabs
-          label={t.admin.title}
-          tabs={pages.map((one) => ({
-            href: one.tab === '' ? '/admin' : `/admin/${one.tab}`,
-            label: one.label,
-            current: one === current,
-          }))}
-          onGo={(to) => router.go(to)}
-        />
-      </div>
+      <Tabs
+        label={t.admin.title}
+        tabs={pages.map((one) => ({
+          href: one.tab === '' ? '/admin' : `/admin/${one.tab}`,
+          label: one.label,
+          current: one === current,
+        }))}
+        onGo={(to) => router.go(to)}
+        across
+      />
       {current?.page}
     </Place>
   );
