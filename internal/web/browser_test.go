@@ -205,7 +205,7 @@ func dependOn(t *testing.T, folder string) {
 			return err
 		case entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == "dist" || name != folder && entry.Name() == "e2e"):
 			return fs.SkipDir
-		case entry.IsDir():
+		case !entry.Type().IsRegular():
 			return nil
 		}
 		_, err = os.ReadFile(name)
