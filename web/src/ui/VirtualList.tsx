@@ -26,8 +26,6 @@ interface VirtualListProps<T> {
   onNearStart?: (() => void) | undefined;
   onNearEnd?: (() => void) | undefined;
   onAtEndChange?: (atEnd: boolean) => void;
-  /** The reader has let go of the end, or come back to it. */
-  onHoldChange?: (holds: boolean) => void;
   /** The last row that can be seen whole. */
   onSeen?: (item: T) => void;
   ref?: Ref<VirtualListHandle>;
@@ -40,7 +38,7 @@ const threshold = 40;
 /** VirtualList renders the rows that can be seen of a list of any length, whose rows have any height. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
   const { items, keyOf, estimate, render, label, role = 'list', from = 'start', initialIndex } = props;
-  const { onNearStart, onNearEnd, onAtEndChange, onHoldChange, onSeen, ref } = props;
+  const { onNearStart, onNearEnd, onAtEndChange, onSeen, ref } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const began = useRef(false);
   /** Whether the view holds on to the end; only the reader lets it go. */
@@ -76,7 +74,6 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     scrollToIndex: (index, align = 'center') => virtual.scrollToIndex(index, { align }),
     scrollToEnd() {
       holds.current = from === 'end';
-      onHoldChange?.(holds.current);
       virtual.scrollToEnd();
     },
   }));
@@ -99,13 +96,11 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     if (from !== 'end' || !element) return;
     // The virtualizer hears of a scroll after React does, so the element is asked.
     const { scrollTop: top, scrollHeight: height, clientHeight } = element;
-    const before = holds.current;
     const shrunk = Math.max(0, was.current.height - height);
     if (height - top - clientHeight <= threshold) holds.current = true;
     // Further up than rows that became lower explain: by wheel, key, search or a reader's aid, somebody wants to be there.
     else if (top < was.current.top - shrunk - 1) holds.current = false;
     was.current = { top, height };
-    if (before !== holds.current) onHoldChange?.(holds.current);
   }
 
   const rows = virtual.getVirtualItems();
