@@ -1,10 +1,9 @@
-import { useState } from 'react';
-
 import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { Field, TextArea } from '../../ui/Field.tsx';
 import { useTexts } from '../../ui/texts.tsx';
+import { useKept } from '../channel/useKept.ts';
 import { useAct, useHome, useRoot } from '../context.tsx';
 import styles from './Create.module.css';
 
@@ -14,10 +13,12 @@ export function NewGroup({ onClose, onMade }: { onClose: () => void; onMade?: (g
   const { clients, groups } = useHome();
   const { router } = useRoot();
   const act = useAct();
-  const [name, setName] = useState('');
-  const [about, setAbout] = useState('');
+  const [name, setName, forgetName] = useKept('new-group.name', '');
+  const [about, setAbout, forgetAbout] = useKept('new-group.about', '');
   async function create() {
     const { group } = await clients.group.createGroup({ name, about });
+    forgetName();
+    forgetAbout();
     await groups.load();
     onClose();
     if (group && onMade) onMade(group.id);
