@@ -23,6 +23,8 @@ function entry(seq: number, fields: Partial<Entry> = {}): Entry {
   };
 }
 
+const other = (seq: number) => entry(seq, { senderId: 2n });
+
 function out(id: string, fields: Partial<Outgoing> = {}): Outgoing {
   return { id, groupId: 5n, text: id, replyTo: 0, subgroupId: 0n, writtenMs: noon, ...fields };
 }
@@ -44,8 +46,11 @@ const cases: [string, Entry[], Outgoing[], number | undefined, string][] = [
   ['two senders', [entry(1), entry(2, { senderId: 2n }), entry(3)], [], undefined, 'day +1 +2 +3'],
   ['a pause', [entry(1), entry(2, { timeMs: noon + 20 * minute })], [], undefined, 'day +1 +2'],
   ['a new day', [entry(1), entry(2, { timeMs: noon + day })], [], undefined, 'day +1 day +2'],
-  ['the unread line', [entry(1), entry(2), entry(3)], [], 1, 'day +1 unread +2 -3'],
-  ['all unread', [entry(7), entry(8)], [], 3, 'day unread +7 -8'],
+  ['the unread line', [entry(1), other(2), other(3)], [], 1, 'day +1 unread +2 -3'],
+  ['unread from oneself', [entry(1), entry(2), other(3), other(4)], [], 1, 'day +1 -2 unread +3 -4'],
+  ['only from oneself', [entry(1), entry(2)], [], 1, 'day +1 -2'],
+  ['all unread', [other(4), other(5)], [], 3, 'day unread +4 -5'],
+  ['a window far behind the line', [other(7), other(8)], [], 3, 'day +7 -8'],
   ['all read', [entry(7), entry(8)], [], 8, 'day +7 -8'],
   ['an answer', [entry(1), entry(2, { replyTo: 1 }), entry(3)], [], undefined, 'day +1 +2 -3'],
   ['a note between', [entry(1), entry(2, { kind: 'joined', senderId: 0n }), entry(3)], [], undefined, 'day +1 +2 +3'],

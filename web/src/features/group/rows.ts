@@ -24,11 +24,15 @@ export function rowsOf(
   const rows: Row[] = [];
   const known = new Set<string>();
   let before: Entry | undefined;
+  // A window that begins behind the line does not show it: it stands further up.
+  let told = unreadAfter === undefined || (entries[0]?.seq ?? 0) > unreadAfter + 1;
   for (const entry of entries) {
     if (entry.senderId === me) known.add(entry.clientMessageId);
     const newDay = !before || dayOf(before.timeMs) !== dayOf(entry.timeMs);
     if (newDay) rows.push({ key: `d${dayOf(entry.timeMs)}`, kind: 'day', timeMs: entry.timeMs });
-    const unread = unreadAfter !== undefined && entry.seq > unreadAfter && (before?.seq ?? unreadAfter) <= unreadAfter;
+    // What one wrote oneself is no news.
+    const unread = !told && unreadAfter !== undefined && entry.seq > unreadAfter && entry.senderId !== me;
+    if (unread) told = true;
     if (unread) rows.push({ key: 'unread', kind: 'unread' });
     const together =
       before?.kind === 'text' &&
