@@ -52,7 +52,7 @@ export default function SubgroupsPage({ group, subgroups }: SubgroupsPageProps) 
         <ul className={styles['parts']} aria-labelledby="parts">
           {all.map((one) => (
             <li key={String(one.id)}>
-              <Link href={`/g/${group.id}/members/${one.id}`} aria-label={t.group.parts.show(one.name)}>
+              <Link href={`/g/${group.id}/members/${one.id}`} title={t.group.parts.show(one.name)}>
                 <strong>{one.name}</strong>
                 <small>{landing(one)}</small>
               </Link>
