@@ -62,6 +62,8 @@ type backend interface {
 	write(ctx context.Context, fn func(c conn) error) error
 	// run does the background work (checkpoints) until ctx ends.
 	run(ctx context.Context) error
+	// healthy tells what the background work cannot do, nil if all is well.
+	healthy() error
 	// words fills the {{...}} of the schema files.
 	words() map[string]string
 	// name is "sqlite" or "postgres".

@@ -27,7 +27,12 @@ func (s *Store) Log() group.Log { return s.log }
 
 // Healthy tells whether messages can be written: nil, or an unavailable error
 // with the reason. It is for readiness probes.
-func (s *Store) Healthy() error { return s.log.healthy() }
+func (s *Store) Healthy() error {
+	if err := s.db.healthy(); err != nil {
+		return errLogBroken(err)
+	}
+	return s.log.healthy()
+}
 
 // logBusyRetry is when a message that was refused for too many others should
 // come again.

@@ -36,6 +36,7 @@ type sqliteFile struct {
 	readers chan *sqliteConn // those that nobody uses
 	dirty   chan struct{}    // told after a commit
 	commits atomic.Int64
+	failed  atomic.Pointer[error] // of the last checkpoint in the background
 }
 
 // openSQLite opens or makes a database file. readers is how many connections
@@ -172,11 +173,15 @@ func (f *sqliteFile) write(ctx context.Context, fn func(c conn) error) error {
 	}
 	committed = true
 	f.commits.Add(1)
+	f.markDirty()
+	return nil
+}
+
+func (f *sqliteFile) markDirty() {
 	select {
 	case f.dirty <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // run checkpoints after commits, on a connection of its own.
@@ -186,24 +191,40 @@ func (f *sqliteFile) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = c.Close() }() // it only checkpoints
+	f.keepShort(ctx, func() error { return f.checkpoint(c) })
+	return nil
+}
+
+// keepShort checkpoints some time after commits until ctx ends. What fails is
+// tried again: the server goes on while the disk is full, and when it is not.
+func (f *sqliteFile) keepShort(ctx context.Context, checkpoint func() error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-f.dirty:
 		}
 		timer.Reset(checkpointEvery)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-timer.C:
 		}
-		if err := f.checkpoint(c); err != nil {
-			return err
+		err := checkpoint()
+		f.failed.Store(&err)
+		if err != nil {
+			f.markDirty()
 		}
 	}
+}
+
+func (f *sqliteFile) healthy() error {
+	if failed := f.failed.Load(); failed != nil && *failed != nil {
+		return fmt.Errorf("checkpoint of %s: %w", filepath.Base(f.path), *failed)
+	}
+	return nil
 }
 
 func (f *sqliteFile) checkpoint(c *sqlite.Conn) error {

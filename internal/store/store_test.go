@@ -89,3 +89,34 @@ func TestForEachStore(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckpointIsTriedAgain: a checkpoint that fails, as on a full disk, does
+// not end the store. It is not healthy until one succeeds, and needs no further
+// commit for that.
+func TestCheckpointIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), Options{Dir: t.TempDir(), Clock: muster.ClockFunc(time.Now)}) // and nobody runs it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	f := s.db.(*sqliteFile) //nolint:forcetypeassert // without a URL it is SQLite
+	errFull := errors.New("full")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	failures, seen := 3, 0
+	f.markDirty()
+	f.keepShort(ctx, func() error {
+		if err := s.Healthy(); seen > 0 && (muster.CodeOf(orNone(err)) != muster.CodeUnavailable || !errors.Is(err, errFull)) {
+			t.Errorf("after failure %d: %v", seen, err)
+		}
+		if seen++; seen <= failures {
+			return errFull
+		}
+		cancel()
+		return nil
+	})
+	if err := s.Healthy(); err != nil || seen != failures+1 {
+		t.Errorf("after %d checkpoints: %v", seen, err)
+	}
+}
