@@ -35,6 +35,9 @@ func (s *scales) RosterPage(ctx context.Context, id muster.ChannelID, after must
 	return s.Channels.RosterPage(ctx, id, after, limit, fromEntry, toEntry)
 }
 
+// weighedPage is how many people a page has while an enrolment is weighed.
+const weighedPage = 1000
+
 // nobody is told what happens.
 type nobody struct{ *told }
 
@@ -47,7 +50,7 @@ func (nobody) Invited(muster.InvitationID, []muster.AccountID)                  
 func TestMemory(t *testing.T) {
 	forEachSize := func(t *testing.T, opt store.Options, sizes [2]int) {
 		w := idleWorld(t, opt, muster.ClockFunc(time.Now), func(c *config.Config) {
-			c.Enrolment.Page, c.Enrolment.MaxPage, c.Enrolment.PerRequester = 2000, 2000, 100
+			c.Enrolment.Page, c.Enrolment.MaxPage, c.Enrolment.PerRequester = weighedPage, weighedPage, 100
 		})
 		level := func(i int) muster.Level { return []muster.Level{muster.Guest, muster.Member, muster.Member}[i%3] }
 		ids := w.people("p", sizes[1])
@@ -58,7 +61,7 @@ func TestMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.enlist(ch.ID, "p", 0, n, level)
-			s := &scales{every: n / 2000 / 10}
+			s := &scales{every: n / weighedPage / 10}
 			node := w.node(func(o *enrol.Options) {
 				s.Channels = o.Channels
 				o.Channels, o.Events = s, nobody{w.told}
@@ -76,7 +79,7 @@ func TestMemory(t *testing.T) {
 				t.Fatalf("%+v", e)
 			}
 			stop()
-			if s.pages < n/2000 {
+			if s.pages < n/weighedPage {
 				t.Fatalf("%d pages", s.pages)
 			}
 			grown[i] = s.most - s.least
@@ -89,9 +92,9 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	t.Run("sqlite", func(t *testing.T) {
-		forEachSize(t, store.Options{Dir: t.TempDir()}, [2]int{50_000, fault.Long(200_000, 2_000_000)})
+		forEachSize(t, store.Options{Dir: t.TempDir()}, [2]int{20_000, fault.Long(80_000, 2_000_000)})
 	})
 	t.Run("postgres", func(t *testing.T) {
-		forEachSize(t, store.Options{Dir: t.TempDir(), URL: pgtest.URL(t)}, [2]int{25_000, fault.Long(100_000, 1_000_000)})
+		forEachSize(t, store.Options{Dir: t.TempDir(), URL: pgtest.URL(t)}, [2]int{15_000, fault.Long(60_000, 1_000_000)})
 	})
 }
