@@ -165,7 +165,7 @@ func (r *replay) record(pos journal.Position, record []byte) error {
 			return err
 		}
 		r.groups[d.Group] = g
-	} else if seq != g.last+1 {
+	} else if seq <= g.last || seq > max(g.last, g.stored)+1 {
 		return fmt.Errorf("store: the journal has message %d of group %d after %d", seq, d.Group, g.last)
 	}
 	if g.last = seq; seq <= g.stored {

@@ -96,6 +96,30 @@ func TestSweepThatIsCutOff(t *testing.T) {
 	}
 }
 
+// TestReplayAcrossWhatIsStored: a batch that the journal lost, of which a sweep
+// that was cut off had brought log.db some, keeps no server from starting; a hole
+// that log.db does not fill does.
+func TestReplayAcrossWhatIsStored(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		stored, last, seq muster.Seq
+		ok                bool
+	}{
+		{3, 1, 2, true}, {3, 1, 4, true}, {3, 1, 5, false}, {3, 2, 2, false}, {3, 4, 5, true}, {3, 4, 6, false}, {0, 1, 2, true}, {0, 1, 3, false},
+	} {
+		d := textDraft(1, 1, "id", "text")
+		rec := newRecord(&d)
+		stampRecord(rec, c.seq, 1)
+		r := replay{log: &sqliteLog{tail: newLogTail()}, groups: map[muster.GroupID]*replayed{1: {stored: c.stored, last: c.last}}}
+		if err := r.record(1, rec); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if waits := r.log.tail.unapplied == 1; waits != (c.ok && c.seq > c.stored) {
+			t.Errorf("%+v: waits to be applied: %t", c, waits)
+		}
+	}
+}
+
 // failingRelease is a journal that cannot let go of its records so many times.
 type failingRelease struct {
 	logJournal
