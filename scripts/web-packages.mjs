@@ -16,5 +16,5 @@ const complete = Object.entries(wanted).every(([path, { version, integrity, opti
   const found = there[path];
   return found ? found.version === version && found.integrity === integrity : Boolean(optional ?? peer);
 });
-const nothingElse = Object.keys(there).every((path) => path in wanted);
+const nothingElse = Object.entries(there).every(([path, { optional }]) => path in wanted || optional);
 process.exit(complete && nothingElse ? 0 : 1);
