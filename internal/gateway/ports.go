@@ -49,7 +49,7 @@ type Rooms interface {
 
 // Groups is what the gateway needs of group.Service.
 type Groups interface {
-	ListMyGroups(ctx context.Context, acting muster.AccountID, after muster.GroupID, limit int) ([]group.Mine, error)
+	ListMyHeads(ctx context.Context, acting muster.AccountID, after muster.GroupID, limit int) ([]muster.GroupID, []muster.Seq, error)
 	GetGroup(ctx context.Context, acting muster.AccountID, id muster.GroupID) (group.Mine, []group.Subgroup, error)
 	Member(ctx context.Context, id muster.GroupID, account muster.AccountID) (group.Member, error)
 	SendAsync(ctx context.Context, acting muster.AccountID, d group.Draft, done func(group.Receipt, error))

@@ -217,25 +217,16 @@ func (s *session) typing(r *musterv1.Typing) {
 // listGroups pages through an account's groups and up to where their logs reach.
 func (g *Gateway) listGroups(ctx context.Context, account muster.AccountID, page func(ids []muster.GroupID, heads []muster.Seq) error) error {
 	const size = 500
-	var ids []muster.GroupID
-	var heads []muster.Seq
 	for after := muster.GroupID(0); ; {
-		mine, err := g.svc.Groups.ListMyGroups(ctx, account, after, size)
-		if err != nil {
+		ids, heads, err := g.svc.Groups.ListMyHeads(ctx, account, after, size)
+		if err != nil || len(ids) == 0 {
 			return err
-		}
-		if len(mine) == 0 {
-			return nil
-		}
-		ids, heads = ids[:0], heads[:0]
-		for i := range mine {
-			ids, heads = append(ids, mine[i].Group.ID), append(heads, mine[i].Head)
 		}
 		after = ids[len(ids)-1]
 		if err := page(ids, heads); err != nil {
 			return err
 		}
-		if len(mine) < size {
+		if len(ids) < size {
 			return nil
 		}
 	}

@@ -137,6 +137,10 @@ type Store interface {
 	// ListMine pages through an account's groups by id, Head and Subgroup not
 	// filled in.
 	ListMine(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) ([]Mine, error)
+	// ListHeads pages through an account's groups by id, like ListMine: which they
+	// are, and up to where their logs reach. heads is nil where the store does
+	// not have that beside the memberships: then the log is to be asked.
+	ListHeads(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (ids []muster.GroupID, heads []muster.Seq, err error)
 	// ListMembers reads a page.
 	ListMembers(ctx context.Context, q MemberQuery) (MemberPage, error)
 	// AddInvitations leaves open invitations with people who are not in, do not

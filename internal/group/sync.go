@@ -44,6 +44,17 @@ func (s *Service) ListMyGroups(ctx context.Context, acting muster.AccountID, aft
 	return page, nil
 }
 
+// ListMyHeads pages through the acting account's groups by id: only which they
+// are, and up to where their logs reach. That is all a new connection needs.
+func (s *Service) ListMyHeads(ctx context.Context, acting muster.AccountID, after muster.GroupID, limit int) ([]muster.GroupID, []muster.Seq, error) {
+	ids, heads, err := s.opt.Store.ListHeads(ctx, acting, after, pageSize(limit, minePage))
+	if err != nil || heads != nil || len(ids) == 0 {
+		return ids, heads, err
+	}
+	heads, err = s.opt.Log.Heads(ctx, ids)
+	return ids, heads, err
+}
+
 // Sync brings all of the acting account's groups to yield, one after another,
 // with what is new since the given positions: about maxBytes in all, the groups
 // behind that only with their summary and More. A group without a position

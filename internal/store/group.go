@@ -273,6 +273,62 @@ func (s Groups) listMine(ctx context.Context, account muster.AccountID, after mu
 	return slices.DeleteFunc(page, func(m group.Mine) bool { return m.Group.ID == 0 }), last, nil // dissolved
 }
 
+// headsQuery finds an account's groups, except those that are being dissolved,
+// and where the logs reach that PostgreSQL keeps beside them. A row is committed
+// with the messages that it counts.
+const headsQuery = `SELECT m.group_id, coalesce(h.last_seq, 0) FROM account_group m
+	JOIN grp g ON g.id = m.group_id LEFT JOIN group_head h ON h.group_id = m.group_id
+	WHERE m.account_id = $1 AND m.group_id > $2 ORDER BY m.group_id LIMIT $3`
+
+// ListHeads implements group.Store. On PostgreSQL it is one statement; on SQLite
+// the groups come from memory when they can, and the log has the heads there.
+func (s Groups) ListHeads(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (ids []muster.GroupID, heads []muster.Seq, err error) {
+	if s.alone() {
+		ids, err = s.listAlone(ctx, account, after, limit)
+		return ids, nil, err
+	}
+	err = s.look(ctx, func(c conn) error {
+		return c.query(headsQuery, []any{account, after, limit}, func(r row) error {
+			ids, heads = append(ids, muster.GroupID(r.Int(0))), append(heads, muster.Seq(r.Int(1)))
+			return nil
+		})
+	})
+	return ids, heads, err
+}
+
+// listAlone lists an account's groups that are not being dissolved, as many as
+// the page holds if there are as many.
+func (s Groups) listAlone(ctx context.Context, account muster.AccountID, after muster.GroupID, limit int) (ids []muster.GroupID, err error) {
+	for len(ids) < limit {
+		var some []muster.GroupID
+		want := limit - len(ids)
+		err := s.look(ctx, func(c conn) error {
+			return c.query("SELECT group_id FROM account_group WHERE account_id = $1 AND group_id > $2 ORDER BY group_id LIMIT $3",
+				[]any{account, after, want}, func(r row) error {
+					some = append(some, muster.GroupID(r.Int(0)))
+					return nil
+				})
+		})
+		if err != nil || len(some) == 0 {
+			return ids, err
+		}
+		after = some[len(some)-1]
+		groups, err := s.groupsOf(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for i := range groups {
+			if groups[i].ID != 0 {
+				ids = append(ids, some[i])
+			}
+		}
+		if len(some) < want {
+			break
+		}
+	}
+	return ids, nil
+}
+
 // SaveReads implements group.Store. Everybody locks the rows in one order, or two
 // nodes with the same marks would wait for each other.
 func (s Groups) SaveReads(ctx context.Context, marks []group.ReadMark) error {

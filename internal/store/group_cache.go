@@ -140,8 +140,12 @@ func (s *Store) groupsOf(ctx context.Context, ids []muster.GroupID) ([]group.Gro
 	return out, err
 }
 
-// readGroups gives each group that exists to found, with its place in ids.
+// readGroups gives each group that exists to found, with its place in ids. Where
+// a statement is a journey, it is one for all.
 func (s *Store) readGroups(ctx context.Context, ids []muster.GroupID, found func(i int, g group.Group)) error {
+	if !s.alone() {
+		return s.readGroupsAtOnce(ctx, ids, found)
+	}
 	return s.look(ctx, func(c conn) error {
 		for i, id := range ids {
 			if _, err := one(c, "SELECT "+groupColumns+" FROM grp g WHERE g.id = $1", []any{id}, func(r row) { found(i, scanGroup(r, 0)) }); err != nil {
@@ -149,5 +153,23 @@ func (s *Store) readGroups(ctx context.Context, ids []muster.GroupID, found func
 			}
 		}
 		return nil
+	})
+}
+
+// readGroupsAtOnce is readGroups on PostgreSQL.
+func (s *Store) readGroupsAtOnce(ctx context.Context, ids []muster.GroupID, found func(i int, g group.Group)) error {
+	wanted, at := make([]int64, len(ids)), make(map[int64][]int, len(ids))
+	for i, id := range ids {
+		wanted[i] = int64(id)
+		at[wanted[i]] = append(at[wanted[i]], i)
+	}
+	return s.look(ctx, func(c conn) error {
+		return c.query("SELECT "+groupColumns+" FROM grp g WHERE g.id = ANY($1)", []any{wanted}, func(r row) error {
+			g := scanGroup(r, 0)
+			for _, i := range at[int64(g.ID)] {
+				found(i, g)
+			}
+			return nil
+		})
 	})
 }

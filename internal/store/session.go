@@ -166,7 +166,7 @@ func (a Accounts) EndExpired(ctx context.Context, now time.Time, limit int) (end
 }
 
 // touchBatch is how many sessions one transaction touches, so that it does not
-// keep other writers waiting.
+// keep other writers waiting. On PostgreSQL it is one statement.
 const touchBatch = 500
 
 // TouchSessions implements account.Store.
@@ -174,6 +174,9 @@ func (a Accounts) TouchSessions(ctx context.Context, seen map[muster.SessionID]t
 	ids := slices.Sorted(maps.Keys(seen)) // in order: two processes do not deadlock
 	for part := range slices.Chunk(ids, touchBatch) {
 		err := a.s.write(ctx, func(c conn) error {
+			if !a.s.alone() {
+				return touchAtOnce(c, part, seen)
+			}
 			for _, id := range part {
 				if _, err := c.exec("UPDATE session SET seen_ms = $2 WHERE id = $1 AND seen_ms < $2", id, muster.Millis(seen[id])); err != nil {
 					return err
@@ -186,6 +189,20 @@ func (a Accounts) TouchSessions(ctx context.Context, seen map[muster.SessionID]t
 		}
 	}
 	return nil
+}
+
+// touchAtOnce touches sessions on PostgreSQL. The rows are locked in order: two
+// processes do not deadlock.
+func touchAtOnce(c conn, part []muster.SessionID, seen map[muster.SessionID]time.Time) error {
+	ids, times := make([]int64, len(part)), make([]int64, len(part))
+	for i, id := range part {
+		ids[i], times[i] = int64(id), muster.Millis(seen[id])
+	}
+	_, err := c.exec(`WITH late AS (
+			SELECT s.id, v.ms FROM unnest($1::bigint[], $2::bigint[]) v(id, ms) JOIN session s ON s.id = v.id
+			WHERE s.seen_ms < v.ms ORDER BY s.id FOR UPDATE OF s)
+		UPDATE session s SET seen_ms = late.ms FROM late WHERE s.id = late.id`, ids, times)
+	return err
 }
 
 // HasSessionFrom implements account.Store.
