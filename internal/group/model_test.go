@@ -458,6 +458,11 @@ func (p *groupPlay) compare() {
 		if in != (p.m.roles[who] != muster.NotMember) {
 			p.rt.Fatalf("person %d, %v, sees the group: %v", who, p.m.roles[who], in)
 		}
+		ids, heads, err := p.ListMyHeads(p.t.Context(), id, p.g-1, 1)
+		p.must(err)
+		if among := len(ids) == 1 && ids[0] == p.g; among != in || among && int(heads[0]) != p.m.head {
+			p.rt.Fatalf("person %d has the groups %v with the heads %v, want %d with %d: %v", who, ids, heads, p.g, p.m.head, in)
+		}
 		if in && (all[0].Role != p.m.roles[who] || int(all[0].Read) != p.m.read[who] || int(all[0].Head) != p.m.head || int(all[0].Group.Members) != len(p.m.roles)) {
 			p.rt.Fatalf("person %d sees %+v, want %v, read %d of %d", who, all[0], p.m.roles[who], p.m.read[who], p.m.head)
 		}

@@ -3,8 +3,10 @@ package group_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -395,6 +397,9 @@ func (r *rig) checkGone(t *testing.T, g muster.GroupID, boss, some, other muster
 		if all, err := r.ListMyGroups(ctx, who, 0, 0); err != nil || len(all) != 0 {
 			t.Errorf("a dissolved group is listed: %+v, %v", all, err)
 		}
+		if ids, _, err := r.ListMyHeads(ctx, who, 0, 0); err != nil || len(ids) != 0 {
+			t.Errorf("the head of a dissolved group is listed: %v, %v", ids, err)
+		}
 	}
 	if _, err := r.store.Ledger().Answer(ctx, other, in, enrol.Accept, 0); muster.ReasonOf(err) != "invitation_withdrawn" {
 		t.Errorf("accept into a dissolved group: %v", err)
@@ -472,6 +477,23 @@ func TestListBesideDissolved(t *testing.T) {
 		}
 		if seen != len(want) {
 			t.Fatalf("%d groups were listed, want %d", seen, len(want))
+		}
+		clear(got)
+		for after := muster.GroupID(0); ; {
+			ids, heads, err := r.ListMyHeads(t.Context(), who, after, 7)
+			if err != nil || len(heads) != len(ids) || !slices.IsSorted(ids) {
+				t.Fatalf("groups %v with heads %v, %v", ids, heads, err)
+			}
+			for _, id := range ids {
+				got[id] = want[id]
+			}
+			if len(ids) < 7 {
+				break
+			}
+			after = ids[len(ids)-1]
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("the heads of %d groups were listed, want %d", len(got), len(want))
 		}
 	})
 }
