@@ -36,8 +36,15 @@ export function Shell() {
   useRemovals();
   useArrivals();
   useEffect(() => {
-    // Rooms and groups are where people go next: they are there before they are chosen, but not before the first view.
-    void Promise.all([bringChannel(), bringGroup()]).catch(() => {}); // tried again when one is chosen
+    // Rooms and groups are where people go next: they are fetched at the first sign that somebody is about to choose.
+    const signs = ['pointermove', 'pointerdown', 'keydown'];
+    const still = new AbortController();
+    const bring = () => {
+      still.abort();
+      void Promise.all([bringChannel(), bringGroup()]).catch(() => {}); // tried again when one is chosen
+    };
+    for (const sign of signs) addEventListener(sign, bring, { signal: still.signal, passive: true });
+    return () => still.abort();
   }, []);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
