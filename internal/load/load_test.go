@@ -164,6 +164,7 @@ func TestNodes(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
+	t.Setenv("MUSTER_TEST_POSTGRES", "") // where several nodes look for a database
 	for name, change := range map[string]func(*Settings){
 		"no clients":       func(s *Settings) { s.Clients = 0 },
 		"a short text":     func(s *Settings) { s.Text = 10 },

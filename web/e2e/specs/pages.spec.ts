@@ -55,6 +55,7 @@ async function world(owner: Person, others: Person[], language: Language) {
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`no page keeps anybody out, in ${colorScheme}`, async ({ own, open, t }) => {
+    test.setTimeout(300_000); // every page there is, and tests of the server run beside
     const server = await own();
     const owner = await server.owner();
     const others = await server.people('anna', 'ben', 'carl', 'dora');
