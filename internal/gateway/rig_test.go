@@ -68,10 +68,11 @@ func start(t testing.TB, tweak func(*gateway.Options)) *rig {
 	return startWith(t, config.Default(), tweak)
 }
 
-// startServing makes a rig whose gateway gets other services.
-func startServing(t testing.TB, tweak func(*gateway.Options), services func(*gateway.Services)) *rig {
+// startServing makes a rig with a configuration of its own, whose gateway gets other
+// services.
+func startServing(t testing.TB, cfg config.Config, services func(*gateway.Services)) *rig {
 	t.Helper()
-	return startRig(&rig{TB: t, cfg: config.Default(), services: services}, tweak)
+	return startRig(&rig{TB: t, cfg: cfg, services: services}, nil)
 }
 
 // startWith makes a rig whose domain has a configuration of its own.
