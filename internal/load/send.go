@@ -65,15 +65,20 @@ func Send(ctx context.Context, set Settings, opt SendOptions) (Result, error) {
 // everything.
 func (r *rig) sends(groups []int64, opt SendOptions) (s Sends, err error) {
 	r.set.say("sending for %v", opt.Duration)
-	before, begun := cpuOf(r.nodes), time.Now()
 	o := crowd.Order{
-		Op: crowd.OpSend, Run: r.nextRun(), Groups: groups, UnderWay: opt.UnderWay, Text: r.set.Text,
+		Op: crowd.OpReady, Run: r.nextRun(), Groups: groups, UnderWay: opt.UnderWay, Text: r.set.Text,
 		DurationMS: opt.Duration.Milliseconds(), TimeoutMS: (opt.Duration + r.set.Patience).Milliseconds(),
 	}
-	replies, err := r.crew.do(o, func(w *worker, o *crowd.Order) {
+	part := func(w *worker, o *crowd.Order) {
 		o.Base = uint32(w.first) //nolint:gosec // a count
 		o.Rate = opt.PerSec * float64(w.count) / float64(r.set.Clients)
-	})
+	}
+	if _, err := r.crew.do(o, part); err != nil {
+		return s, err
+	}
+	o.Op = crowd.OpSend
+	before, begun := cpuOf(r.nodes), time.Now()
+	replies, err := r.crew.do(o, part)
 	seconds := min(time.Since(begun), max(opt.Duration, time.Millisecond)).Seconds()
 	latency := crowd.NewHistogram()
 	s.Acknowledged = acked(replies, latency)

@@ -38,6 +38,9 @@ type SlowFigures struct {
 	KernelPerStopped float64 `json:"kernel_bytes_per_stopped_client"`
 	// Excused is how many messages the server told them they missed.
 	Excused int64 `json:"messages_told_missed"`
+	// Cut is how many of them did not read for so long, half a minute, that the
+	// server ended their connection.
+	Cut int64 `json:"stopped_readers_cut"`
 }
 
 // Slow measures what clients that stop reading do to the others. They go on at
@@ -46,7 +49,7 @@ func Slow(ctx context.Context, set Settings, opt SlowOptions) (Result, error) {
 	return measure(ctx, set, "slow", opt, need{groups: 1}, func(ctx context.Context, r *rig) (any, error) {
 		f := SlowFigures{Stopped: max(int(float64(set.Clients)*opt.Share/100), 1)}
 		err := r.slow(ctx, opt, &f)
-		f.Excused = r.faults.Excused
+		f.Excused, f.Cut = r.faults.Excused, r.faults.Cut
 		f.Ratio = best(f.With, last99) / best(f.Without, last99)
 		f.EachRatio = best(f.With, each99) / best(f.Without, each99)
 		return f, err

@@ -180,6 +180,10 @@ func (c *Crowd) lost(i int, err error) {
 	was := cl.state
 	c.shut(cl)
 	delete(c.frags, i)
+	if was == in && cl.flags&slow != 0 {
+		c.ledger.faults.Cut++
+		return
+	}
 	if was == in {
 		c.ledger.faults.Ended++
 		c.ledger.fault(err.Error())

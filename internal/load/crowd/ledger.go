@@ -10,7 +10,7 @@ import (
 )
 
 // Faults count what went wrong with the messages of a run. Without faults all of
-// it is zero, but for Excused.
+// it is zero, but for Excused and Cut.
 type Faults struct {
 	// Lost did not come, and the server did not say so.
 	Lost int64 `json:"lost"`
@@ -25,6 +25,9 @@ type Faults struct {
 	// Excused did not come either, but the server told the client that it was
 	// too slow for them.
 	Excused int64 `json:"excused"`
+	// Cut are clients that had stopped reading for so long that the server ended
+	// their connection.
+	Cut int64 `json:"stopped_readers_cut"`
 	// First is what the first fault was.
 	First string `json:"first,omitempty"`
 }
@@ -38,6 +41,7 @@ func (f *Faults) Add(o Faults) {
 	f.Stray += o.Stray
 	f.Ended += o.Ended
 	f.Excused += o.Excused
+	f.Cut += o.Cut
 	if f.First == "" {
 		f.First = o.First
 	}

@@ -42,7 +42,7 @@ type Order struct {
 	Total uint32          `json:"total,omitempty"`
 	Heads map[int64]int64 `json:"heads,omitempty"`
 
-	// Send: the clients' groups in turn, UnderWay messages of each client (Rate:
+	// Ready and Send: the clients' groups in turn, UnderWay messages of each client (Rate:
 	// so many a second of all of them instead), for a time, with Text bytes.
 	Groups     []int64 `json:"groups,omitempty"`
 	UnderWay   int     `json:"under_way,omitempty"`
@@ -66,8 +66,9 @@ const (
 	OpBegin, OpFinish = "begin", "finish"
 	// OpPause lets the last Count clients stop reading; OpResume lets them go on.
 	OpPause, OpResume = "pause", "resume"
-	// OpSend sends.
-	OpSend = "send"
+	// OpReady forgets what was got before; OpSend, which names the same, sends.
+	// Every crowd is made ready before one of them sends.
+	OpReady, OpSend = "ready", "send"
 	// OpAdded waits until every client was told that it is in the group to watch.
 	OpAdded = "added"
 )

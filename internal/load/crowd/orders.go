@@ -40,6 +40,8 @@ func (c *Crowd) begin() error {
 		c.fresh()
 	case OpPause, OpResume:
 		return c.pauseLast(o.Count, o.Op == OpPause)
+	case OpReady:
+		return c.beReady()
 	case OpSend:
 		return c.beginSend()
 	case OpAdded: // see proceed

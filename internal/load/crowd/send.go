@@ -41,13 +41,13 @@ type orderKey struct {
 	sender uint32
 }
 
-func (c *Crowd) beginSend() error {
+func (c *Crowd) beReady() error {
 	o := &c.order
 	if len(o.Groups) == 0 || o.Text < MinText || o.UnderWay > maxUnderWay {
 		return errors.New("send: groups, a text that holds a stamp, and at most 64 under way are needed")
 	}
 	c.senders = make([]sender, len(c.clients))
-	c.sendState = sendState{acks: NewHistogram(), text: make([]byte, o.Text), until: c.began + o.DurationMS*1e6, groups: len(o.Groups), heads: map[int64]int64{}}
+	c.sendState = sendState{acks: NewHistogram(), text: make([]byte, o.Text), groups: len(o.Groups), heads: map[int64]int64{}}
 	c.lastOf = map[orderKey]uint32{}
 	c.ledger = newLedger(o.Run, 0, nil)
 	c.sending = true
@@ -59,6 +59,15 @@ func (c *Crowd) beginSend() error {
 		// A group's place is taken from the first message that comes.
 		c.clients[i].group, c.clients[i].seq = o.Groups[(c.firstClient+i)%len(o.Groups)], 0
 	}
+	return nil
+}
+
+func (c *Crowd) beginSend() error {
+	o := &c.order
+	if !c.sending || c.ledger.run != o.Run {
+		return errors.New("send: the crowd was not made ready for this run")
+	}
+	c.until = c.began + o.DurationMS*1e6
 	if o.Rate > 0 {
 		return nil
 	}
