@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { devices, type Page } from '@playwright/test';
+import { devices, type Locator, type Page, type Route } from '@playwright/test';
 import type { AxeResults } from 'axe-core';
 import { composer, history, navigation, write } from '../harness/acts.ts';
 import { expect, test } from '../harness/fixtures.ts';
@@ -67,6 +67,13 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await expect(page.getByText(t.ui.loading)).toHaveCount(0);
       for (const one of await serious(page)) found.push(`${path}: ${one}`);
     };
+    // What lies over the page, from its coming to its going by Escape.
+    const inside = async (name: string, over: Locator) => {
+      await expect(over).toBeVisible();
+      for (const one of await serious(over.page())) found.push(`${name}: ${one}`);
+      await over.page().keyboard.press('Escape');
+      await expect(over).toBeHidden();
+    };
     const nobody = await open(server, { colorScheme });
     for (const path of ['/', '/signup', '/setup#mss_x']) await look(nobody, path);
     const page = await open(owner, { colorScheme });
@@ -97,14 +104,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.goto(`/g/${group}`);
     await expect(history(page, t)).toContainText('I am dora');
     await page.keyboard.press('Control+k');
-    await expect(page.getByRole('dialog')).toBeVisible();
-    for (const one of await serious(page)) found.push(`jump: ${one}`);
-    await page.keyboard.press('Escape');
+    await inside('jump', page.getByRole('dialog'));
     await page.getByRole('button', { name: t.shell.newGroup }).click();
-    for (const one of await serious(page)) found.push(`new group: ${one}`);
-    await page.keyboard.press('Escape');
+    await inside('new group', page.getByRole('dialog', { name: t.shell.newGroup }));
     await page.getByRole('button', { name: t.shell.account }).click();
-    for (const one of await serious(page)) found.push(`menu: ${one}`);
+    await inside('menu', page.getByRole('menu'));
     const invited = await open(others[3] ?? owner, { colorScheme });
     await look(invited, '/invitations');
     expect(found).toEqual([]);
@@ -151,6 +155,41 @@ for (const language of ['en', 'zh'] as Language[]) {
   });
 }
 
+test('Escape closes a dialog even before it is there, and a browser that closes it by itself', async ({
+  server,
+  open,
+  t,
+}) => {
+  const anna = await server.person('anna');
+  const page = await open(anna, { path: '/nowhere' });
+  const dialog = page.getByRole('dialog');
+  // The code of the dialog comes when it is not wanted any more.
+  const held: Route[] = [];
+  await page.route('**/assets/Keys-*.js', (route) => void held.push(route));
+  await expect(navigation(page, t)).toBeVisible();
+  await page.keyboard.press('?');
+  await expect.poll(() => held.length).toBe(1);
+  await page.keyboard.press('Escape');
+  const code = held[0]?.request().url() ?? '';
+  await held[0]?.continue();
+  await page.evaluate(async (code) => {
+    await import(code);
+    for (let frame = 0; frame < 3; frame++) await new Promise((drawn) => requestAnimationFrame(drawn));
+  }, code);
+  await expect(dialog).toHaveCount(0);
+  await page.keyboard.press('?');
+  await expect(dialog).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(dialog).toHaveCount(0);
+  // The browser closes for good what is asked to close twice; the dialog opens again all the same.
+  for (let again = 0; again < 2; again++) {
+    await page.keyboard.press('Control+k');
+    await expect(dialog).toBeVisible();
+    await dialog.evaluate((element: HTMLDialogElement) => element.close());
+    await expect(dialog).toHaveCount(0);
+  }
+});
+
 test('by keyboard alone: into a group, write, and back', async ({ server, open, t }) => {
   const anna = await server.person('anna');
   await anna.group('Keys');
@@ -159,6 +198,7 @@ test('by keyboard alone: into a group, write, and back', async ({ server, open, 
   await page.keyboard.press('Tab');
   await expect(page.getByRole('link', { name: t.shell.skip })).toBeFocused();
   await page.keyboard.press('Control+k');
+  await expect(page.getByRole('combobox', { name: t.shell.jumpHint })).toBeFocused();
   await page.keyboard.type('keys');
   await expect(page.getByRole('option', { name: /Keys/ })).toHaveAttribute('aria-selected', 'true');
   await page.keyboard.press('Enter');

@@ -42,6 +42,10 @@ export function Dialog({ title, onClose, children, actions, wide = false, top = 
         event.preventDefault();
         onClose();
       }}
+      onClose={() => {
+        // The browser closes by itself what was asked twice to close; whoever renders the dialog has to know.
+        if (!dialog.current?.open) onClose();
+      }}
     >
       <header className={styles['head']}>
         <h2 id={id}>{title}</h2>

@@ -10,7 +10,7 @@ import {
   Users,
   UsersRound,
 } from 'lucide-react';
-import { lazy, memo, Suspense, useState } from 'react';
+import { memo, useState } from 'react';
 
 import { failureOf } from '../../api/errors.ts';
 import { JoinPolicy, Level } from '../../api/gen/muster/v1/channel_pb.ts';
@@ -18,14 +18,15 @@ import type { OneChannel } from '../../state/channels.ts';
 import type { OpenRoom } from '../../state/room.ts';
 import { administers, keepsOrder, standingOf } from '../../state/standing.ts';
 import { Button } from '../../ui/Button.tsx';
+import { later } from '../../ui/later.tsx';
 import { Menu, type MenuItem } from '../../ui/Menu.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useStoreMaybe } from '../../ui/useStore.ts';
 import { useAct, useHome, useMe, useRoot } from '../context.tsx';
 
-const LeaveRoster = lazy(() => import('./LeaveRoster.tsx'));
-const NewChannel = lazy(() => import('./NewChannel.tsx'));
+const LeaveRoster = later(async () => (await import('./LeaveRoster.tsx')).default);
+const NewChannel = later(async () => (await import('./NewChannel.tsx')).default);
 
 interface ChannelActionsProps {
   channel: OneChannel;
@@ -102,22 +103,20 @@ export const ChannelActions = memo(function ChannelActions({ channel, room }: Ch
       <Menu label={t.channel.acts(channel.name)} items={items.filter((item) => item !== false)}>
         <MoreHorizontal size={18} aria-hidden />
       </Menu>
-      <Suspense fallback={null}>
-        {open === 'new' && <NewChannel parentId={channel.id} onClose={() => setOpen(undefined)} />}
-        {(open === 'leave' || open === 'hand over') && (
-          <LeaveRoster
-            name={channel.name}
-            handOver={open === 'hand over'}
-            busy={act.busy}
-            onLeave={() => void act.run(leave)}
-            onRoster={() => {
-              setOpen(undefined);
-              to('roster')();
-            }}
-            onClose={() => setOpen(undefined)}
-          />
-        )}
-      </Suspense>
+      {open === 'new' && <NewChannel parentId={channel.id} onClose={() => setOpen(undefined)} />}
+      {(open === 'leave' || open === 'hand over') && (
+        <LeaveRoster
+          name={channel.name}
+          handOver={open === 'hand over'}
+          busy={act.busy}
+          onLeave={() => void act.run(leave)}
+          onRoster={() => {
+            setOpen(undefined);
+            to('roster')();
+          }}
+          onClose={() => setOpen(undefined)}
+        />
+      )}
     </>
   );
 });

@@ -6,6 +6,7 @@ import type { OneChannel } from '../../state/channels.ts';
 import type { Scope } from '../../state/scope.ts';
 import { administers, keepsOrder, standingOf } from '../../state/standing.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
+import { later } from '../../ui/later.tsx';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
@@ -23,7 +24,7 @@ const RosterPage = lazy(() => import('./RosterPage.tsx'));
 const ImportPage = lazy(() => import('./ImportPage.tsx'));
 const BansPage = lazy(() => import('./BansPage.tsx'));
 const SettingsPage = lazy(() => import('./SettingsPage.tsx'));
-const PersonCard = lazy(() => import('./PersonCard.tsx'));
+const PersonCard = later(async () => (await import('./PersonCard.tsx')).default);
 
 /** ChannelPlace is a channel: its live room in the middle, its people on the right, and the pages about it. */
 export function ChannelPlace({ id, tab }: { id: bigint; tab: string }) {
@@ -68,11 +69,9 @@ export function ChannelPlace({ id, tab }: { id: bigint; tab: string }) {
     >
       {tab === '' && room && value && <Room room={room} value={value} name={channel?.name ?? ''} onPerson={setShown} />}
       {tab !== '' && channel && <Sub channel={channel} tab={tab} acted={acted} onPerson={setShown} />}
-      <Suspense fallback={null}>
-        {shown && channel && (
-          <PersonCard channel={channel} person={shown} onActed={setActed} onClose={() => setShown(undefined)} />
-        )}
-      </Suspense>
+      {shown && channel && (
+        <PersonCard channel={channel} person={shown} onActed={setActed} onClose={() => setShown(undefined)} />
+      )}
     </Place>
   );
 }

@@ -1,13 +1,14 @@
 import { Boxes, LogOut, MoreHorizontal, Settings, Trash2, UsersRound } from 'lucide-react';
-import { lazy, Suspense, useState } from 'react';
+import { useState } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import type { OneGroup } from '../../state/groups.ts';
+import { later } from '../../ui/later.tsx';
 import { Menu, type MenuItem } from '../../ui/Menu.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useRoot } from '../context.tsx';
 
-const Leave = lazy(() => import('./Leave.tsx'));
+const Leave = later(async () => (await import('./Leave.tsx')).default);
 
 /** GroupActions is the way to a group's pages, and out of the group. */
 export function GroupActions({ group }: { group: OneGroup }) {
@@ -31,9 +32,7 @@ export function GroupActions({ group }: { group: OneGroup }) {
       <Menu label={t.group.acts(group.name)} items={items}>
         <MoreHorizontal size={18} aria-hidden />
       </Menu>
-      <Suspense fallback={null}>
-        {asking && <Leave group={group} how={asking} onClose={() => setAsking(undefined)} />}
-      </Suspense>
+      {asking && <Leave group={group} how={asking} onClose={() => setAsking(undefined)} />}
     </>
   );
 }

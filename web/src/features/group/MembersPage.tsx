@@ -1,5 +1,5 @@
 import { RefreshCw, UserPlus } from 'lucide-react';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import type { OneGroup } from '../../state/groups.ts';
@@ -8,6 +8,7 @@ import type { Subgroups } from '../../state/subgroups.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { Button, IconButton } from '../../ui/Button.tsx';
 import { Field, Select } from '../../ui/Field.tsx';
+import { later } from '../../ui/later.tsx';
 import { LevelText } from '../../ui/LevelTag.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
@@ -17,7 +18,7 @@ import { InvitePerson } from './InvitePerson.tsx';
 import styles from './MembersPage.module.css';
 import { roleName, rolesDown } from './roles.ts';
 
-const MemberCard = lazy(() => import('./MemberCard.tsx'));
+const MemberCard = later(async () => (await import('./MemberCard.tsx')).default);
 
 interface MembersPageProps {
   group: OneGroup;
@@ -126,17 +127,15 @@ export default function MembersPage({ group, subgroups, within }: MembersPagePro
         )}
       />
       {inviting && <InvitePerson groupId={group.id} onClose={() => setInviting(false)} />}
-      <Suspense fallback={null}>
-        {shown && (
-          <MemberCard
-            group={group}
-            member={shown}
-            subgroups={subgroups}
-            onChanged={changed}
-            onClose={() => setShown(undefined)}
-          />
-        )}
-      </Suspense>
+      {shown && (
+        <MemberCard
+          group={group}
+          member={shown}
+          subgroups={subgroups}
+          onChanged={changed}
+          onClose={() => setShown(undefined)}
+        />
+      )}
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState, type FormEvent } from 'react';
+import { useState, type FormEvent } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import type { OneGroup } from '../../state/groups.ts';
@@ -6,6 +6,7 @@ import { mayAdminister } from '../../state/members.ts';
 import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
 import { Field, TextArea } from '../../ui/Field.tsx';
+import { later } from '../../ui/later.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useKept } from '../channel/useKept.ts';
@@ -13,7 +14,7 @@ import { useAct, useHome } from '../context.tsx';
 import { Page } from '../shell/Place.tsx';
 import styles from './SubgroupsPage.module.css';
 
-const Leave = lazy(() => import('./Leave.tsx'));
+const Leave = later(async () => (await import('./Leave.tsx')).default);
 
 /** SettingsPage changes a group's name, purpose and capacity, and is where one leaves or dissolves it. */
 export default function SettingsPage({ group }: { group: OneGroup }) {
@@ -46,9 +47,7 @@ export default function SettingsPage({ group }: { group: OneGroup }) {
           </Button>
         </section>
       )}
-      <Suspense fallback={null}>
-        {asking && <Leave group={group} how={asking} onClose={() => setAsking(undefined)} />}
-      </Suspense>
+      {asking && <Leave group={group} how={asking} onClose={() => setAsking(undefined)} />}
     </Page>
   );
 }

@@ -1,16 +1,20 @@
-import { lazy, Suspense } from 'react';
-
+import { later } from '../../ui/later.tsx';
 import type { Overlay } from './overlays.ts';
 
-const Jump = lazy(() => import('./Jump.tsx'));
-const Keys = lazy(() => import('./Keys.tsx'));
-const NewChannel = lazy(() => import('../channel/NewChannel.tsx'));
-const NewGroup = lazy(async () => ({ default: (await import('./Create.tsx')).NewGroup }));
-
-const dialogs = { jump: Jump, keys: Keys, channel: NewChannel, group: NewGroup };
+const dialogs = {
+  jump: later(async () => (await import('./Jump.tsx')).default),
+  keys: later(async () => (await import('./Keys.tsx')).default),
+  channel: later(async () => (await import('../channel/NewChannel.tsx')).default),
+  group: later(async () => (await import('./Create.tsx')).NewGroup),
+};
 
 /** Overlays shows the dialog that is open over the whole page; none is in the first load. */
 export function Overlays({ open, onClose }: { open: Overlay | undefined; onClose: () => void }) {
   const Dialog = open && dialogs[open];
-  return <Suspense fallback={null}>{Dialog && <Dialog onClose={onClose} />}</Suspense>;
+  return Dialog && <Dialog key={open} onClose={onClose} />;
+}
+
+/** bringOverlays fetches all of them. */
+export function bringOverlays(): Promise<unknown> {
+  return Promise.all(Object.values(dialogs).map((dialog) => dialog.bring()));
 }

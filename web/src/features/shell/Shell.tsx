@@ -11,7 +11,7 @@ import { ConnectionBanner } from './ConnectionBanner.tsx';
 import { Guard } from './Guard.tsx';
 import { Navigation } from './Navigation.tsx';
 import { OverlayContext, type Overlay } from './overlays.ts';
-import { Overlays } from './Overlays.tsx';
+import { bringOverlays, Overlays } from './Overlays.tsx';
 import { Place } from './Place.tsx';
 import styles from './Shell.module.css';
 
@@ -36,12 +36,12 @@ export function Shell() {
   useRemovals();
   useArrivals();
   useEffect(() => {
-    // Rooms and groups are where people go next: they are fetched at the first sign that somebody is about to choose.
+    // Rooms and groups are where people go next, and dialogs what they open: they are fetched at the first sign that somebody is about to choose.
     const signs = ['pointermove', 'pointerdown', 'keydown'];
     const still = new AbortController();
     const bring = () => {
       still.abort();
-      void Promise.all([bringChannel(), bringGroup()]).catch(() => {}); // tried again when one is chosen
+      void Promise.all([bringChannel(), bringGroup(), bringOverlays()]).catch(() => {}); // tried again when one is chosen
     };
     for (const sign of signs) addEventListener(sign, bring, { signal: still.signal, passive: true });
     return () => still.abort();
