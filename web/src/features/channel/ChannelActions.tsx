@@ -18,15 +18,15 @@ import type { OneChannel } from '../../state/channels.ts';
 import type { OpenRoom } from '../../state/room.ts';
 import { administers, keepsOrder, standingOf } from '../../state/standing.ts';
 import { Button } from '../../ui/Button.tsx';
-import { later } from '../../ui/later.tsx';
+import { laterDialog } from '../../ui/later.tsx';
 import { Menu, type MenuItem } from '../../ui/Menu.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useStoreMaybe } from '../../ui/useStore.ts';
 import { useAct, useHome, useMe, useRoot } from '../context.tsx';
 
-const LeaveRoster = later(async () => (await import('./LeaveRoster.tsx')).default);
-const NewChannel = later(async () => (await import('./NewChannel.tsx')).default);
+const LeaveRoster = laterDialog(async () => (await import('./LeaveRoster.tsx')).default);
+const NewChannel = laterDialog(async () => (await import('./NewChannel.tsx')).default);
 
 interface ChannelActionsProps {
   channel: OneChannel;

@@ -1,12 +1,12 @@
 import { Radio } from 'lucide-react';
-import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 
 import { Level } from '../../api/gen/muster/v1/channel_pb.ts';
 import type { OneChannel } from '../../state/channels.ts';
 import type { Scope } from '../../state/scope.ts';
 import { administers, keepsOrder, standingOf } from '../../state/standing.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
-import { later } from '../../ui/later.tsx';
+import { laterDialog, laterPage } from '../../ui/later.tsx';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
@@ -20,11 +20,11 @@ import styles from './ChannelPlace.module.css';
 import type { Acted, Somebody } from './person.ts';
 import { Room } from './Room.tsx';
 
-const RosterPage = lazy(() => import('./RosterPage.tsx'));
-const ImportPage = lazy(() => import('./ImportPage.tsx'));
-const BansPage = lazy(() => import('./BansPage.tsx'));
-const SettingsPage = lazy(() => import('./SettingsPage.tsx'));
-const PersonCard = later(async () => (await import('./PersonCard.tsx')).default);
+const RosterPage = laterPage(async () => (await import('./RosterPage.tsx')).default);
+const ImportPage = laterPage(async () => (await import('./ImportPage.tsx')).default);
+const BansPage = laterPage(async () => (await import('./BansPage.tsx')).default);
+const SettingsPage = laterPage(async () => (await import('./SettingsPage.tsx')).default);
+const PersonCard = laterDialog(async () => (await import('./PersonCard.tsx')).default);
 
 /** ChannelPlace is a channel: its live room in the middle, its people on the right, and the pages about it. */
 export function ChannelPlace({ id, tab }: { id: bigint; tab: string }) {
@@ -108,17 +108,13 @@ function Sub({ channel, tab, acted, onPerson }: SubProps) {
       <div className={styles['tabs']}>
         <Tabs label={t.channel.tabs} tabs={tabs} onGo={(href) => router.go(href)} />
       </div>
-      <Suspense fallback={<EmptyState title={t.ui.loading} />}>
-        {tab === 'roster' && (
-          <RosterPage key={String(channel.id)} channel={channel} acted={acted} onPerson={onPerson} />
-        )}
-        {tab === 'import' && <ImportPage channelId={channel.id} />}
-        {tab === 'bans' && <BansPage channelId={channel.id} />}
-        {tab === 'settings' && <SettingsPage key={String(channel.id)} channel={channel} />}
-        {!pages.some((page) => page.tab === tab) && (
-          <EmptyState title={t.shell.notFound}>{t.shell.notFoundHint}</EmptyState>
-        )}
-      </Suspense>
+      {tab === 'roster' && <RosterPage key={String(channel.id)} channel={channel} acted={acted} onPerson={onPerson} />}
+      {tab === 'import' && <ImportPage channelId={channel.id} />}
+      {tab === 'bans' && <BansPage channelId={channel.id} />}
+      {tab === 'settings' && <SettingsPage key={String(channel.id)} channel={channel} />}
+      {!pages.some((page) => page.tab === tab) && (
+        <EmptyState title={t.shell.notFound}>{t.shell.notFoundHint}</EmptyState>
+      )}
     </div>
   );
 }

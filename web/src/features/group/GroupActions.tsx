@@ -3,12 +3,12 @@ import { useState } from 'react';
 
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import type { OneGroup } from '../../state/groups.ts';
-import { later } from '../../ui/later.tsx';
+import { laterDialog } from '../../ui/later.tsx';
 import { Menu, type MenuItem } from '../../ui/Menu.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useRoot } from '../context.tsx';
 
-const Leave = later(async () => (await import('./Leave.tsx')).default);
+const Leave = laterDialog(async () => (await import('./Leave.tsx')).default);
 
 /** GroupActions is the way to a group's pages, and out of the group. */
 export function GroupActions({ group }: { group: OneGroup }) {

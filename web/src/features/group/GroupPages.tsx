@@ -1,17 +1,18 @@
-import { lazy, Suspense, useCallback } from 'react';
+import { useCallback } from 'react';
 
 import type { OneGroup } from '../../state/groups.ts';
 import type { Scope } from '../../state/scope.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
+import { laterPage } from '../../ui/later.tsx';
 import { Tabs } from '../../ui/Tabs.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useHome, useRoot } from '../context.tsx';
 import { useOpened } from '../useOpened.ts';
 import styles from './GroupPages.module.css';
 
-const MembersPage = lazy(() => import('./MembersPage.tsx'));
-const SubgroupsPage = lazy(() => import('./SubgroupsPage.tsx'));
-const SettingsPage = lazy(() => import('./SettingsPage.tsx'));
+const MembersPage = laterPage(async () => (await import('./MembersPage.tsx')).default);
+const SubgroupsPage = laterPage(async () => (await import('./SubgroupsPage.tsx')).default);
+const SettingsPage = laterPage(async () => (await import('./SettingsPage.tsx')).default);
 
 interface GroupPagesProps {
   group: OneGroup;
@@ -43,14 +44,12 @@ export default function GroupPages({ group, tab, item }: GroupPagesProps) {
       <div className={styles['tabs']}>
         <Tabs label={t.group.tabs} tabs={tabs} onGo={(href) => router.go(href)} />
       </div>
-      <Suspense fallback={<EmptyState title={t.ui.loading} />}>
-        {tab === 'members' && <MembersPage key={String(item)} group={group} subgroups={subgroups} within={item} />}
-        {tab === 'subgroups' && <SubgroupsPage group={group} subgroups={subgroups} />}
-        {tab === 'settings' && <SettingsPage group={group} />}
-        {!pages.some((page) => page.tab === tab) && (
-          <EmptyState title={t.shell.notFound}>{t.shell.notFoundHint}</EmptyState>
-        )}
-      </Suspense>
+      {tab === 'members' && <MembersPage key={String(item)} group={group} subgroups={subgroups} within={item} />}
+      {tab === 'subgroups' && <SubgroupsPage group={group} subgroups={subgroups} />}
+      {tab === 'settings' && <SettingsPage group={group} />}
+      {!pages.some((page) => page.tab === tab) && (
+        <EmptyState title={t.shell.notFound}>{t.shell.notFoundHint}</EmptyState>
+      )}
     </div>
   );
 }

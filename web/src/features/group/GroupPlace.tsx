@@ -1,8 +1,7 @@
-import { lazy, Suspense } from 'react';
-
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { EmptyState } from '../../ui/EmptyState.tsx';
+import { laterPage } from '../../ui/later.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
 import { useHome } from '../context.tsx';
@@ -12,7 +11,7 @@ import { GroupActions } from './GroupActions.tsx';
 import { GroupPeople } from './GroupPeople.tsx';
 import { Talking } from './Talking.tsx';
 
-const GroupPages = lazy(() => import('./GroupPages.tsx'));
+const GroupPages = laterPage(async () => (await import('./GroupPages.tsx')).default);
 
 interface GroupPlaceProps {
   id: bigint;
@@ -48,13 +47,7 @@ export function GroupPlace({ id, tab, item = 0n }: GroupPlaceProps) {
       }
       aside={tab === '' ? <GroupPeople groupId={id} /> : undefined}
     >
-      {tab === '' ? (
-        <Talking id={id} name={group.name} />
-      ) : (
-        <Suspense fallback={<EmptyState title={t.ui.loading} />}>
-          <GroupPages group={group} tab={tab} item={item} />
-        </Suspense>
-      )}
+      {tab === '' ? <Talking id={id} name={group.name} /> : <GroupPages group={group} tab={tab} item={item} />}
     </Place>
   );
 }

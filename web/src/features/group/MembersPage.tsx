@@ -8,7 +8,7 @@ import type { Subgroups } from '../../state/subgroups.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { Button, IconButton } from '../../ui/Button.tsx';
 import { Field, Select } from '../../ui/Field.tsx';
-import { later } from '../../ui/later.tsx';
+import { laterDialog } from '../../ui/later.tsx';
 import { LevelText } from '../../ui/LevelTag.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
@@ -18,7 +18,7 @@ import { InvitePerson } from './InvitePerson.tsx';
 import styles from './MembersPage.module.css';
 import { roleName, rolesDown } from './roles.ts';
 
-const MemberCard = later(async () => (await import('./MemberCard.tsx')).default);
+const MemberCard = laterDialog(async () => (await import('./MemberCard.tsx')).default);
 
 interface MembersPageProps {
   group: OneGroup;

@@ -6,7 +6,7 @@ import { mayAdminister } from '../../state/members.ts';
 import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
 import { Field, TextArea } from '../../ui/Field.tsx';
-import { later } from '../../ui/later.tsx';
+import { laterDialog } from '../../ui/later.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useKept } from '../channel/useKept.ts';
@@ -14,7 +14,7 @@ import { useAct, useHome } from '../context.tsx';
 import { Page } from '../shell/Place.tsx';
 import styles from './SubgroupsPage.module.css';
 
-const Leave = later(async () => (await import('./Leave.tsx')).default);
+const Leave = laterDialog(async () => (await import('./Leave.tsx')).default);
 
 /** SettingsPage changes a group's name, purpose and capacity, and is where one leaves or dissolves it. */
 export default function SettingsPage({ group }: { group: OneGroup }) {

@@ -1,11 +1,11 @@
-import { later } from '../../ui/later.tsx';
+import { laterDialog } from '../../ui/later.tsx';
 import type { Overlay } from './overlays.ts';
 
 const dialogs = {
-  jump: later(async () => (await import('./Jump.tsx')).default),
-  keys: later(async () => (await import('./Keys.tsx')).default),
-  channel: later(async () => (await import('../channel/NewChannel.tsx')).default),
-  group: later(async () => (await import('./Create.tsx')).NewGroup),
+  jump: laterDialog(async () => (await import('./Jump.tsx')).default),
+  keys: laterDialog(async () => (await import('./Keys.tsx')).default),
+  channel: laterDialog(async () => (await import('../channel/NewChannel.tsx')).default),
+  group: laterDialog(async () => (await import('./Create.tsx')).NewGroup),
 };
 
 /** Overlays shows the dialog that is open over the whole page; none is in the first load. */

@@ -1,7 +1,8 @@
-import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 
 import type { Route } from '../../state/route.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
+import { laterPage } from '../../ui/later.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useToast } from '../../ui/Toast.tsx';
 import { useStore } from '../../ui/useStore.ts';
@@ -15,16 +16,14 @@ import { bringOverlays, Overlays } from './Overlays.tsx';
 import { Place } from './Place.tsx';
 import styles from './Shell.module.css';
 
-const bringChannel = () => import('../channel/ChannelPlace.tsx');
-const bringGroup = () => import('../group/GroupPlace.tsx');
-const ChannelPlace = lazy(async () => ({ default: (await bringChannel()).ChannelPlace }));
-const GroupPlace = lazy(async () => ({ default: (await bringGroup()).GroupPlace }));
-const HomePlace = lazy(() => import('./HomePlace.tsx'));
-const SettingsPlace = lazy(() => import('../account/SettingsPlace.tsx'));
-const AdminPlace = lazy(() => import('../admin/AdminPlace.tsx'));
-const InvitationsPlace = lazy(() => import('../enrolment/InvitationsPlace.tsx'));
-const EnrolPlace = lazy(() => import('../enrolment/EnrolPlace.tsx'));
-const EnrolChannelPlace = lazy(() => import('../enrolment/EnrolChannelPlace.tsx'));
+const ChannelPlace = laterPage(async () => (await import('../channel/ChannelPlace.tsx')).ChannelPlace);
+const GroupPlace = laterPage(async () => (await import('../group/GroupPlace.tsx')).GroupPlace);
+const HomePlace = laterPage(async () => (await import('./HomePlace.tsx')).default);
+const SettingsPlace = laterPage(async () => (await import('../account/SettingsPlace.tsx')).default);
+const AdminPlace = laterPage(async () => (await import('../admin/AdminPlace.tsx')).default);
+const InvitationsPlace = laterPage(async () => (await import('../enrolment/InvitationsPlace.tsx')).default);
+const EnrolPlace = laterPage(async () => (await import('../enrolment/EnrolPlace.tsx')).default);
+const EnrolChannelPlace = laterPage(async () => (await import('../enrolment/EnrolChannelPlace.tsx')).default);
 
 /** Shell is the page of somebody who is signed in: the list on the left, and the place where they are. */
 export function Shell() {
@@ -41,7 +40,7 @@ export function Shell() {
     const still = new AbortController();
     const bring = () => {
       still.abort();
-      void Promise.all([bringChannel(), bringGroup(), bringOverlays()]).catch(() => {}); // tried again when one is chosen
+      void Promise.all([ChannelPlace.bring(), GroupPlace.bring(), bringOverlays()]).catch(() => {}); // tried again when one is chosen
     };
     for (const sign of signs) addEventListener(sign, bring, { signal: still.signal, passive: true });
     return () => still.abort();
@@ -71,9 +70,7 @@ export function Shell() {
           <Navigation route={route} />
           <div className={styles['middle']}>
             <Guard key={guardKey(route)}>
-              <Suspense fallback={<EmptyState title={t.ui.loading} />}>
-                <RoutePlace route={route} />
-              </Suspense>
+              <RoutePlace route={route} />
             </Guard>
           </div>
         </div>
