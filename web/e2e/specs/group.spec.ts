@@ -96,7 +96,7 @@ test('what waits outlives a reload, and what is half written too', async ({ own,
   const group = await anna.group('Storm');
   const channel = await anna.channel('Harbour');
   const page = await open(anna, { path: `/g/${group}` });
-  await expect(composer(page, t, 'Storm')).toBeVisible();
+  await expect(page.getByText(t.group.empty)).toBeVisible();
   watch.allow(/WebSocket|net::ERR/);
   await page.context().setOffline(true);
   await write(composer(page, t, 'Storm'), 'written offline');
@@ -115,6 +115,26 @@ test('what waits outlives a reload, and what is half written too', async ({ own,
   await expect(composer(page, t, 'Harbour', 'channel')).toHaveValue('');
   await page.goto(`/g/${group}`);
   await expect(composer(page, t, 'Storm')).toHaveValue('half a sen');
+});
+
+test('what is written before anything could be read is on the page', async ({ own, open, t, watch }) => {
+  const server = await own();
+  const anna = await server.person('anna');
+  const group = await anna.group('Storm');
+  await anna.send(group, 'from before');
+  // The code of groups is there, this group is not.
+  const page = await open(anna, { path: `/g/${await anna.group('Calm')}` });
+  await expect(composer(page, t, 'Calm')).toBeVisible();
+  watch.allow(/WebSocket|net::ERR/);
+  await server.kill();
+  await navigation(page, t).getByRole('link', { name: /Storm/ }).click();
+  await write(composer(page, t, 'Storm'), 'first of all');
+  await expect(history(page, t)).toContainText('first of all');
+  await expect(history(page, t).getByText(t.group.waiting)).toBeVisible();
+  await server.start();
+  await expect(history(page, t)).toContainText('from before');
+  await expect(history(page, t).getByText(t.group.waiting)).toHaveCount(0);
+  await expect.poll(() => lines(history(page, t))).toEqual(['from before', 'first of all']);
 });
 
 test('a long history scrolls both ways without jumps', async ({ server, open, t }) => {

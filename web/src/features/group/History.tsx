@@ -51,7 +51,9 @@ export function History({ log, quotes, unreadAfter, onReply, ref }: HistoryProps
   const [marked, setMarked] = useState<number>();
   const seen = useRef(0);
   const rows = useMemo(() => {
-    const outgoing = value.atEnd ? waiting.filter((out) => out.groupId === log.groupId) : [];
+    // What one wrote is there even while nothing else can be read.
+    const end = value.atEnd || (value.entries.length === 0 && value.failure !== undefined);
+    const outgoing = end ? waiting.filter((out) => out.groupId === log.groupId) : [];
     return rowsOf(value.entries, outgoing, me.id, unreadAfter);
   }, [value, waiting, log, me.id, unreadAfter]);
   // Where a list begins that was opened anew: at what was jumped to, or at the unread line.
