@@ -9,6 +9,12 @@ PACKAGES  ?= ./...
 TESTFLAGS ?=
 # Ends a hanging test binary; no suite comes near it.
 TIMEOUT   ?= 30m
+# Where the tests keep their files: in memory where there is room for them, because a suite kills and restarts servers
+# thousands of times and would otherwise wait for the disk.
+TEST_DIR  ?= $(shell scripts/test-dir)
+# SQLite is C that was translated to Go: millions of lines that the race detector would watch for nothing, because a
+# connection belongs to one goroutine at a time, which our own code sees to and is watched for.
+UNWATCHED = -gcflags=modernc.org/...=-race=false
 
 # What `make bench` measures, how long each benchmark runs, and the arguments of every program in cmd/ that measures.
 BENCH_PACKAGES ?= ./...
@@ -51,8 +57,8 @@ run: build ## build everything and serve on http://127.0.0.1:8080 with data in .
 	bin/muster serve --listen $(LISTEN) --data $(DATA)
 
 test: needs web-packages $(CLIENT) $(WITH_POSTGRES) ## run every suite: SQLite, PostgreSQL, browser, race detector; installs what is missing
-	@MUSTER_TEST_POSTGRES_REQUIRED=1 MUSTER_TEST_BROWSER_REQUIRED=1 $(WITH_POSTGRES) \
-		$(GO) test -race -shuffle=on -timeout $(TIMEOUT) $(TESTFLAGS) $(PACKAGES)
+	@GOTMPDIR=$${GOTMPDIR:-$${TMPDIR:-/tmp}} TMPDIR=$(TEST_DIR) MUSTER_TEST_POSTGRES_REQUIRED=1 \
+		MUSTER_TEST_BROWSER_REQUIRED=1 $(WITH_POSTGRES) $(GO) test -race $(UNWATCHED) -shuffle=on -timeout $(TIMEOUT) $(TESTFLAGS) $(PACKAGES)
 
 needs: # what the tests need of the machine
 	@scripts/install-test-needs
@@ -102,7 +108,7 @@ screenshots: needs build web-packages ## make the pictures in docs/screenshots a
 
 soak: needs $(WITH_POSTGRES) ## run the fault suites in their long form
 	MUSTER_SOAK=1 MUSTER_TEST_POSTGRES_REQUIRED=1 $(WITH_POSTGRES) \
-		$(GO) test -race -shuffle=on -count=1 -v -timeout $(SOAK_TIMEOUT) $(TESTFLAGS) $(SOAK_PACKAGES)
+		$(GO) test -race $(UNWATCHED) -shuffle=on -count=1 -v -timeout $(SOAK_TIMEOUT) $(TESTFLAGS) $(SOAK_PACKAGES)
 
 clean: ## remove what the targets above built
 	rm -rf bin

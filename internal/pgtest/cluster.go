@@ -216,10 +216,10 @@ func ownerWhenRoot() (*syscall.Credential, error) {
 }
 
 // makeDir makes the cluster's directory, which also holds its socket. It is made in /tmp when the usual place is too
-// long for a socket's name (107 bytes), or may be closed to the owner.
+// long for a socket's name (107 bytes), or closed to the owner.
 func makeDir(owner *syscall.Credential) (string, error) {
 	parent := os.TempDir()
-	if owner != nil || len(parent) > 60 {
+	if owner != nil && !isOpen(parent) || len(parent) > 60 {
 		parent = "/tmp"
 	}
 	dir, err := os.MkdirTemp(parent, "muster-postgres-")
@@ -227,4 +227,19 @@ func makeDir(owner *syscall.Credential) (string, error) {
 		return dir, err
 	}
 	return dir, os.Chown(dir, int(owner.Uid), int(owner.Gid))
+}
+
+// isOpen says whether everybody may go into a directory, through all those above it.
+func isOpen(dir string) bool {
+	for {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			return true
+		}
+		dir = above
+	}
 }
