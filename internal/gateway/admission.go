@@ -10,16 +10,19 @@ import (
 // The bounds of what those are told who have to come again.
 const (
 	minReturn = time.Second
-	maxReturn = 30 * time.Second
+	maxReturn = time.Minute
 	// returnSlack is by how much the returns are spread wider than the rate
 	// would take, so that there is room for those who were not turned away.
 	returnSlack = 1.25
-	// loadEvery is how often the engine's load is looked at, and slowRound the
+	// loadEvery is how often the engine's load is looked at, and tooLate the
 	// delay of messages above which fewer are let in.
 	loadEvery = 250 * time.Millisecond
-	slowRound = 100 * time.Millisecond
-	// minPace is the least part of the rate that is left under load.
-	minPace = 0.1
+	tooLate   = 100 * time.Millisecond
+	// minPace is the least part of the rate that is left under load, bookPace the
+	// least at which returns are booked: load passes sooner than a minute.
+	minPace, bookPace = 0.1, 0.5
+	// paceUp is by how much it grows again from look to look.
+	paceUp = 0.1
 )
 
 // admission lets new connections in at a rate (a token bucket), so that
@@ -30,7 +33,7 @@ const (
 // messages late, the rate is lower.
 type admission struct {
 	rate, burst float64              // per second, and at once; rate 0: no bound
-	round       func() time.Duration // how late messages come now
+	late        func() time.Duration // by how much messages come late now
 
 	mu     sync.Mutex
 	tokens float64
@@ -42,8 +45,8 @@ type admission struct {
 	admitted, refused atomic.Uint64
 }
 
-func newAdmission(perSecond, burst int, round func() time.Duration) *admission {
-	return &admission{rate: float64(perSecond), burst: max(float64(burst), 1), tokens: max(float64(burst), 1), pace: 1, round: round}
+func newAdmission(perSecond, burst int, late func() time.Duration) *admission {
+	return &admission{rate: float64(perSecond), burst: max(float64(burst), 1), tokens: max(float64(burst), 1), pace: 1, late: late}
 }
 
 // enter asks for one connection to be let in; if it is not, after says when it
@@ -70,13 +73,15 @@ func (a *admission) enter(now time.Time) (after time.Duration, ok bool) {
 	if a.booked.Before(now) {
 		a.booked = now
 	}
-	if a.booked = a.booked.Add(time.Duration(returnSlack / rate * float64(time.Second))); a.booked.Sub(now) > maxReturn {
+	a.booked = a.booked.Add(time.Duration(returnSlack / (a.rate * max(a.pace, bookPace)) * float64(time.Second)))
+	wait := a.booked.Sub(now)
+	spread := wait / 4
+	if wait > maxReturn {
+		// All who come after the last place are spread over the later half.
+		wait, spread = maxReturn, maxReturn/2
 		a.booked = now.Add(maxReturn)
 	}
-	// Behind the last place are all who came after it was as far off as it can
-	// be: the longer the queue, the wider they are spread.
-	wait := a.booked.Sub(now)
-	return minReturn + wait - time.Duration(rand.Int64N(int64(wait)/4+1)), false
+	return minReturn + wait - time.Duration(rand.Int64N(int64(spread)+1)), false
 }
 
 // look has fewer let in while messages come late. The lock is held.
@@ -85,9 +90,9 @@ func (a *admission) look(now time.Time) {
 		return
 	}
 	a.looked = now
-	if a.round() > slowRound {
+	if a.late() > tooLate {
 		a.pace = max(a.pace/2, minPace)
 	} else {
-		a.pace = min(a.pace*1.2, 1)
+		a.pace = min(a.pace+paceUp, 1)
 	}
 }

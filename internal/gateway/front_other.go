@@ -2,10 +2,34 @@
 
 package gateway
 
-import "net"
+import (
+	"context"
+	"net"
+	"sync"
+)
 
-func deferAccept(*net.TCPListener) {}
+// Front stands before an HTTP server, to which it leaves everything on this
+// system.
+type Front struct {
+	*net.TCPListener
+	closed chan struct{}
+	once   sync.Once
+}
 
-// readNow reads nothing where that could wait: such connections begin in the
-// HTTP server.
-func readNow(*net.TCPConn, []byte) int { return 0 }
+// Front makes a front for a listener. Run it; it ends when it is closed.
+func (g *Gateway) Front(l *net.TCPListener) *Front {
+	return &Front{TCPListener: l, closed: make(chan struct{})}
+}
+
+// Close implements net.Listener.
+func (f *Front) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return f.TCPListener.Close()
+}
+
+// Run waits until the front is closed, which the end of ctx does too.
+func (f *Front) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { _ = f.Close() })() // a second Close says so
+	<-f.closed
+	return nil
+}

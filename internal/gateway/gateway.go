@@ -115,6 +115,7 @@ type Gateway struct {
 	opt    Options
 	svc    Services
 	engine engine.Engine
+	bare   bareEngine // the same; nil: it takes no descriptors
 	events *Events
 	// node tells this process's publications on the bus from others'.
 	node uint64
@@ -157,9 +158,10 @@ const maxSyncs = 16
 func New(opt Options) *Gateway {
 	g := &Gateway{opt: opt.withDefaults(), node: rand.Uint64(), syncs: make(chan struct{}, maxSyncs)}
 	g.engine, g.made = g.opt.Engine, g.opt.Clock.Now()
+	g.bare, _ = g.opt.Engine.(bareEngine)
 	g.events = &Events{g}
 	g.life, g.end = context.WithCancel(context.Background())
-	late := func() time.Duration { return g.engine.Stats().Round }
+	late := func() time.Duration { return g.engine.Stats().Late }
 	g.handshakes = newAdmission(g.opt.HandshakesPerSecond, g.opt.HandshakeBurst, late)
 	g.farewells = newAdmission(g.opt.HandshakesPerSecond, g.opt.HandshakeBurst, late)
 	g.origins = make(map[string]bool, len(opt.Origins))

@@ -58,23 +58,43 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	nc = plain(nc)
 	if !admitted {
-		g.turnAway(nc, enc, after)
+		g.turnAway(upgraded{nc: nc}, enc, after)
 		return
 	}
-	g.take(nc, early, enc, r)
+	g.take(upgraded{nc: nc}, early, enc, r)
+}
+
+// upgraded is a socket whose handshake is done: a connection, or a descriptor for
+// an engine that takes those.
+type upgraded struct {
+	nc net.Conn // nil: fd
+	fd int
+}
+
+// bareEngine is an engine that takes descriptors of plain sockets which do not
+// block, as Attach takes connections.
+type bareEngine interface {
+	AttachFD(fd int, early []byte, enc engine.Encoding, bind func(engine.Conn) engine.Handler) error
+}
+
+func (g *Gateway) attach(s upgraded, early []byte, enc engine.Encoding, bind func(engine.Conn) engine.Handler) error {
+	if s.nc == nil {
+		return g.bare.AttachFD(s.fd, early, enc, bind)
+	}
+	return g.engine.Attach(s.nc, early, enc, bind)
 }
 
 // tooMany is what is told to who has to come later.
 const tooMany = "too many connections at once: try again when Retry-After says"
 
 // take gives an upgraded socket to the engine.
-func (g *Gateway) take(nc net.Conn, early []byte, enc engine.Encoding, r *http.Request) {
+func (g *Gateway) take(from upgraded, early []byte, enc engine.Encoding, r *http.Request) {
 	token := ""
 	if g.svc.Token != nil {
-		token = g.svc.Token(r)
+		token = strings.Clone(g.svc.Token(r)) // of the whole head
 	}
 	// An engine that is stopping has closed the socket; the client comes again.
-	_ = g.engine.Attach(nc, early, enc, func(c engine.Conn) engine.Handler { return newSession(g, c, token) })
+	_ = g.attach(from, early, enc, func(c engine.Conn) engine.Handler { return newSession(g, c, token) })
 }
 
 // farewell says whether a client that has to come later is to be told so on the
@@ -89,9 +109,9 @@ func (g *Gateway) farewell(r *http.Request) bool {
 }
 
 // turnAway tells on the socket to come later.
-func (g *Gateway) turnAway(nc net.Conn, enc engine.Encoding, after time.Duration) {
+func (g *Gateway) turnAway(from upgraded, enc engine.Encoding, after time.Duration) {
 	var conn engine.Conn
-	err := g.engine.Attach(nc, nil, enc, func(c engine.Conn) engine.Handler {
+	err := g.attach(from, nil, enc, func(c engine.Conn) engine.Handler {
 		conn = c
 		return turnedAway{}
 	})

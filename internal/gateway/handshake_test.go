@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -25,10 +26,14 @@ import (
 	"muster/internal/wire"
 )
 
+// path stands among headers for the path of the request. What asks for /live
+// may be answered before the HTTP server has seen it.
+const path = ":path"
+
 // handshake asks for a socket with the given headers.
 func (r *rig) handshake(headers map[string]string) (status int, body, protocol string) {
 	r.Helper()
-	req, err := http.NewRequest(http.MethodGet, r.URL, http.NoBody)
+	req, err := http.NewRequest(http.MethodGet, r.URL+headers[path], http.NoBody)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -39,6 +44,9 @@ func (r *rig) handshake(headers map[string]string) (status int, body, protocol s
 		req.Header.Set(k, v)
 	}
 	for k, v := range headers {
+		if k == path {
+			continue
+		}
 		if v == "" {
 			req.Header.Del(k)
 		} else {
@@ -91,16 +99,20 @@ func TestHandshake(t *testing.T) {
 		{"no upgrade", map[string]string{"Upgrade": ""}, 400, ""},
 		{"short key", map[string]string{"Sec-WebSocket-Key": "abc"}, 400, ""},
 	} {
-		status, body, protocol := r.handshake(test.headers)
-		if status != test.status || !strings.Contains(body+protocol, test.says) {
-			t.Errorf("%s: %d %q %q, want %d with %q", test.name, status, body, protocol, test.status, test.says)
+		for _, at := range []string{"", "/live"} {
+			headers := map[string]string{path: at}
+			maps.Copy(headers, test.headers)
+			status, body, protocol := r.handshake(headers)
+			if status != test.status || !strings.Contains(body+protocol, test.says) {
+				t.Errorf("%s at %q: %d %q %q, want %d with %q", test.name, at, status, body, protocol, test.status, test.says)
+			}
 		}
 	}
 	t.Run("too many at once", func(t *testing.T) {
 		r := start(t, func(o *gateway.Options) { o.HandshakesPerSecond = 1 })
 		refused := 0
 		for range 20 {
-			if status, body, _ := r.handshake(nil); status == http.StatusServiceUnavailable && strings.Contains(body, "too many") {
+			if status, body, _ := r.handshake(map[string]string{path: "/live"}); status == http.StatusServiceUnavailable && strings.Contains(body, "too many") {
 				refused++
 			}
 		}

@@ -47,6 +47,7 @@ type rig struct {
 	testing.TB
 	domain *app.Domain
 	gw     *gateway.Gateway
+	front  *gateway.Front
 	http   *httptest.Server
 	URL    string
 	clock  muster.Clock
@@ -159,9 +160,9 @@ func (r *rig) serve(opt gateway.Options, ids *muster.IDs) {
 	if !ok {
 		r.Fatal("the test server's listener is not TCP")
 	}
-	front := r.gw.Front(l)
-	stopFront := run(front.Run)
-	r.http.Listener = front
+	r.front = r.gw.Front(l)
+	stopFront := run(r.front.Run)
+	r.http.Listener = r.front
 	r.http.Start()
 	r.URL = r.http.URL
 	r.awaitOpen()

@@ -161,16 +161,25 @@ func (r *rig) fan(ctx context.Context, sp *speaker, f *FanoutFigures, d time.Dur
 	return r.fanWith(ctx, sp, f, d, func() error { return nil })
 }
 
+// fanUntil measures one way of sending until over is closed.
+func (r *rig) fanUntil(ctx context.Context, sp *speaker, f *FanoutFigures, over <-chan struct{}) error {
+	return r.fanLoop(ctx, loop{rig: r, sp: sp, over: over}, f, func() error { return nil })
+}
+
 // fanWith measures one way of sending; after is called when everybody who reads
 // has everything, before what is missing is counted.
 func (r *rig) fanWith(ctx context.Context, sp *speaker, f *FanoutFigures, d time.Duration, after func() error) error {
-	run := r.nextRun()
+	return r.fanLoop(ctx, loop{rig: r, sp: sp, until: time.Now().Add(d)}, f, after)
+}
+
+func (r *rig) fanLoop(ctx context.Context, l loop, f *FanoutFigures, after func() error) error {
+	sp, run := l.sp, r.nextRun()
 	if err := r.crew.begin(run, sp.group); err != nil {
 		return err
 	}
 	acked := int64(sp.last) //nolint:gosec // a count
 	before, begun := cpuOf(r.nodes), time.Now()
-	l := loop{rig: r, sp: sp, run: run, last: crowd.NewHistogram(), until: begun.Add(d)}
+	l.run, l.last = run, crowd.NewHistogram()
 	err := l.send(ctx, f.UnderWay, f.PerSec)
 	f.Seconds = time.Since(begun).Seconds()
 	used := cpuOf(r.nodes).Sub(before)

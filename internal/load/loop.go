@@ -21,6 +21,7 @@ type loop struct {
 	sp    *speaker
 	run   uint16
 	until time.Time
+	over  <-chan struct{} // nil: until
 	last  *hdrhistogram.Histogram
 	sent  []int64 // when each was sent, or was due
 	left  int     // under way
@@ -43,13 +44,25 @@ func (l *loop) send(ctx context.Context, underWay int, rate float64) error {
 		if err := l.await(ctx, l.set.Patience); err != nil {
 			return err
 		}
-		if time.Now().Before(l.until) {
+		if l.goesOn() {
 			if err := l.speak(crowd.Now()); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func (l *loop) goesOn() bool {
+	if l.over == nil {
+		return time.Now().Before(l.until)
+	}
+	select {
+	case <-l.over:
+		return false
+	default:
+		return true
+	}
 }
 
 func (l *loop) speak(due int64) error {
@@ -92,7 +105,7 @@ func (l *loop) open(ctx context.Context, rate float64) error {
 	runtime.LockOSThread() // and never unlocked: the thread ends with its haste
 	proc.Hurry()
 	begun := crowd.Now()
-	for time.Now().Before(l.until) {
+	for l.goesOn() {
 		for due := begun + int64(float64(len(l.sent))/rate*1e9); due <= crowd.Now(); due = begun + int64(float64(len(l.sent))/rate*1e9) {
 			if err := l.speak(due); err != nil {
 				return err

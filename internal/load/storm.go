@@ -16,7 +16,7 @@ import (
 type StormOptions struct {
 	Inside   int           `help:"Clients that stay in the channel." default:"1000" json:"inside"`
 	PerSec   float64       `help:"Messages a second to them." name:"messages" default:"100" json:"messages_per_second"`
-	Duration time.Duration `help:"How long those inside are measured, before and during." default:"10s" json:"-"`
+	Duration time.Duration `help:"How long those inside are measured before; during the return it is for as long as that takes." default:"10s" json:"-"`
 }
 
 // StormFigures are clients that were all cut off and come back at once, with the
@@ -28,8 +28,8 @@ type StormFigures struct {
 	// when 95 of a hundred were.
 	Admitted  []int   `json:"back_after_tenths"`
 	Seconds95 float64 `json:"seconds_until_95_percent"`
-	// Quiet and Storm are those inside before and during, Ratio their p99 with by
-	// that without.
+	// Quiet and Storm are those inside before the cut, and from the cut until
+	// everybody is back; Ratio is their p99 with by that without.
 	Quiet FanoutFigures `json:"inside_before"`
 	Storm FanoutFigures `json:"inside_during"`
 	Ratio float64       `json:"inside_p99_during_by_before"`
@@ -81,12 +81,14 @@ func (r *rig) storm(ctx context.Context, in *rig, sp *speaker, opt StormOptions,
 			proc.ResetPeak(n.process)
 		}
 	}
-	inside := make(chan error, 1)
-	go func() { inside <- in.fan(ctx, sp, &f.Storm, opt.Duration) }()
+	inside, returned := make(chan error, 1), make(chan struct{})
+	go func() { inside <- in.fanUntil(ctx, sp, &f.Storm, returned) }()
 	if _, err := r.crew.do(crowd.Order{Op: crowd.OpCut}, nil); err != nil {
+		close(returned)
 		return errors.Join(err, <-inside)
 	}
 	c, replies, err := r.connect(crowd.Order{Op: crowd.OpReturn, AtOnce: 1 << 30, TimeoutMS: 90_000})
+	close(returned)
 	f.Return = c
 	f.Peak = memoryOf(r.nodes).Peak
 	for _, one := range replies {

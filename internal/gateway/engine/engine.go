@@ -126,6 +126,9 @@ type Stats struct {
 	// Round is how long the slowest event loop took lately from a publication to
 	// the last of its own connections: by so much messages come late.
 	Round time.Duration
+	// Late is the greatest part of such a time that writing to so many sockets
+	// does not explain: the loop had something else to do, or no processor.
+	Late time.Duration
 	// Delivered is how many publications were queued for connections.
 	Delivered uint64
 	// Missed is how many were not, because the connection was too slow.

@@ -13,8 +13,8 @@ type incoming struct {
 	need   int // bytes that buf has to have before it is worth a look
 }
 
-// backlog is what a connection's handler has not done yet. Its goroutine exists
-// while there is something.
+// backlog is what a connection's handler has not done yet. It exists while there
+// is something.
 type backlog struct {
 	frames [][]byte
 	bytes  int
@@ -171,7 +171,7 @@ func (l *loop) give(c *lconn, payload []byte) {
 	if q == nil {
 		q = &backlog{}
 		c.work = q
-		l.engine.workers.Go(func() { c.workOff(q) })
+		l.engine.workers.add(task{c, q})
 	}
 	q.frames = append(q.frames, kept)
 	q.bytes += len(kept)
@@ -181,26 +181,26 @@ func (l *loop) give(c *lconn, payload []byte) {
 	c.workMu.Unlock()
 }
 
-// workOff calls the handler until nothing is left to do.
+// workOff calls the handler with what there is. What came meanwhile is another
+// task, behind those of others.
 func (c *lconn) workOff(q *backlog) {
-	var batch [][]byte
-	for {
-		c.workMu.Lock()
-		batch, q.frames = q.frames, batch[:0]
-		q.bytes = 0
-		if len(batch) == 0 {
-			break
+	c.workMu.Lock()
+	batch := q.frames
+	q.frames, q.bytes = nil, 0
+	c.workMu.Unlock()
+	for _, b := range batch {
+		if !c.mute.Load() {
+			c.handler.Frame(b)
 		}
+		if cap(b) == pooledPayload {
+			payloads.Put(&b)
+		}
+	}
+	c.workMu.Lock()
+	if len(q.frames) > 0 {
 		c.workMu.Unlock()
-		for i, b := range batch {
-			if !c.mute.Load() {
-				c.handler.Frame(b)
-			}
-			if cap(b) == pooledPayload {
-				payloads.Put(&b)
-			}
-			batch[i] = nil
-		}
+		c.loop.engine.workers.add(task{c, q})
+		return
 	}
 	c.work = nil
 	c.workMu.Unlock()
@@ -239,5 +239,5 @@ func (l *loop) farewell(c *lconn) {
 		c.work.over = true
 		return
 	}
-	l.engine.workers.Go(func() { c.handler.Closed(c.why) })
+	l.engine.workers.add(task{c: c})
 }

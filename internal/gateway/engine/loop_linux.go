@@ -13,8 +13,9 @@ import (
 type loop struct {
 	engine *Loops
 	load   atomic.Int64 // connections, for choosing a loop
-	busy   atomic.Int64 // per mille of the last second
+	busy   atomic.Int64 // per mille of its time, lately
 	round  atomic.Int64 // nanoseconds
+	late   atomic.Int64 // nanoseconds
 
 	mu    sync.Mutex
 	inbox []op
@@ -70,6 +71,13 @@ const (
 	opStop
 )
 
+// The sockets that are looked at between two looks at other things, and while a
+// round is under way.
+const (
+	eventsAtOnce  = 512
+	eventsInRound = 64
+)
+
 func newLoop(e *Loops) *loop {
 	l := &loop{engine: e, ep: -1, wake: -1, clock: loopClock{start: time.Now()}} //nolint:forbidigo // the loop's own monotonic clock
 	l.awake.Store(true)
@@ -105,7 +113,7 @@ func (l *loop) open() (err error) {
 		l.shut()
 		return fmt.Errorf("engine: make an eventfd: %w", err)
 	}
-	l.events = make([]unix.EpollEvent, 512)
+	l.events = make([]unix.EpollEvent, eventsAtOnce)
 	l.rbuf = make([]byte, 64<<10)
 	l.wbuf = make([]byte, 0, 64<<10)
 	return nil
@@ -165,13 +173,17 @@ func (l *loop) sleep() error {
 		l.mu.Unlock()
 	}
 	l.clock.rest()
-	n, err := epollWait(l.ep, l.events, timeout)
+	events := l.events
+	if l.passes.wait(l.clock.now) == 0 { // a crowd that comes or goes does not hold up a round
+		events = events[:eventsInRound]
+	}
+	n, err := epollWait(l.ep, events, timeout)
 	l.awake.Store(true)
 	l.clock.rise()
 	if err != nil {
 		return err
 	}
-	for _, ev := range l.events[:n] {
+	for _, ev := range events[:n] {
 		if ev.Fd < 0 {
 			drainWake(l.wake)
 			continue
@@ -369,6 +381,7 @@ type loopClock struct {
 	worked       time.Duration
 	since        time.Duration
 	longestRound time.Duration
+	longestLate  time.Duration
 }
 
 func (k *loopClock) read() time.Duration {
@@ -379,16 +392,23 @@ func (k *loopClock) read() time.Duration {
 func (k *loopClock) rest() { k.worked += k.read() - k.risen }
 func (k *loopClock) rise() { k.risen = k.read() }
 
-// account publishes the loop's figures about once a second.
+// accountEvery is how often a loop publishes its figures.
+const accountEvery = 250 * time.Millisecond
+
+// account publishes the loop's figures, those of a round that goes on among them.
 func (l *loop) account() {
 	k := &l.clock
 	k.read()
 	span := k.now - k.since
-	if span < time.Second {
+	if span < accountEvery {
 		return
+	}
+	if len(l.passes.now) > 0 {
+		l.passes.note(k)
 	}
 	l.busy.Store(int64((k.worked + k.now - k.risen) * 1000 / span))
 	l.round.Store(int64(k.longestRound))
-	k.worked, k.longestRound = k.risen-k.now, 0
+	l.late.Store(int64(k.longestLate))
+	k.worked, k.longestRound, k.longestLate = k.risen-k.now, 0, 0
 	k.since = k.now
 }

@@ -31,10 +31,9 @@ type Loops struct {
 	opt   Options
 	loops []*loop
 	// others serves the sockets that only Go can read.
-	others *Threads
-	topics [shards]hubShard
-	// workers are goroutines that call handlers.
-	workers sync.WaitGroup
+	others  *Threads
+	topics  [shards]hubShard
+	workers workers
 
 	stopMu  sync.RWMutex
 	stopped bool
@@ -70,6 +69,7 @@ func NewLoops(opt Options) *Loops {
 		opt.Loops = min(max(1, runtime.GOMAXPROCS(0)/2), maxLoops)
 	}
 	e := &Loops{opt: opt, others: NewThreads(opt), waiters: make(map[*lconn]chan struct{})}
+	e.workers.init()
 	for i := range e.topics {
 		e.topics[i].m = make(map[Topic]*hub)
 	}
@@ -91,6 +91,26 @@ func (e *Loops) Attach(nc net.Conn, early []byte, enc Encoding, bind func(Conn) 
 	if !ok {
 		return e.others.Attach(nc, early, enc, bind)
 	}
+	e.attach(fd, early, enc, bind)
+	return nil
+}
+
+// AttachFD is Attach for the descriptor of a plain TCP socket that does not block
+// and is in nobody's hands.
+func (e *Loops) AttachFD(fd int, early []byte, enc Encoding, bind func(Conn) Handler) error {
+	e.stopMu.RLock()
+	defer e.stopMu.RUnlock()
+	if e.stopped {
+		_ = unix.Close(fd)
+		return ErrStopped
+	}
+	e.attach(fd, early, enc, bind)
+	return nil
+}
+
+// attach gives a socket to the loop that has the fewest. stopMu is held.
+func (e *Loops) attach(fd int, early []byte, enc Encoding, bind func(Conn) Handler) {
+	tuneFD(fd)
 	l := e.loops[0]
 	for _, other := range e.loops[1:] {
 		if other.load.Load() < l.load.Load() {
@@ -103,7 +123,6 @@ func (e *Loops) Attach(nc net.Conn, early []byte, enc Encoding, bind func(Conn) 
 	l.post(op{kind: opAdopt, c: c})
 	c.handler = bind(c)
 	l.post(op{kind: opStart, c: c, b: append([]byte(nil), early...)})
-	return nil
 }
 
 // takeOver gives a descriptor of a plain socket that is out of the hands of Go's
@@ -125,7 +144,6 @@ func takeOver(nc net.Conn) (fd int, ok bool) {
 		return 0, false
 	}
 	_ = nc.Close()
-	tuneFD(fd)
 	return fd, true
 }
 
@@ -214,6 +232,7 @@ func (e *Loops) Stats() Stats {
 	for _, l := range e.loops {
 		s.Busy = max(s.Busy, float64(l.busy.Load())/1000)
 		s.Round = max(s.Round, time.Duration(l.round.Load()))
+		s.Late = max(s.Late, time.Duration(l.late.Load()))
 	}
 	return s
 }
@@ -243,7 +262,7 @@ func (e *Loops) Run(ctx context.Context) error {
 	err := work.Wait()
 	done := make(chan struct{})
 	go func() { // ends with the goroutines that call handlers
-		e.workers.Wait()
+		e.workers.finish()
 		close(done)
 	}()
 	select {

@@ -10,6 +10,7 @@ type passes struct {
 	// now holds the topics of the round under way, next those of the one after.
 	now, next []*tlog
 	began     time.Duration
+	visits    int // of the round under way
 	// earliest is when the next round may begin: a busy loop puts together what
 	// comes within a moment.
 	earliest time.Duration
@@ -65,7 +66,7 @@ func (l *loop) pass() {
 			return
 		}
 		p.now, p.next = p.next, p.now[:0]
-		p.began = l.clock.now
+		p.began, p.visits = l.clock.now, 0
 		for _, g := range p.now {
 			g.phase, g.cursor, g.left = running, 0, 0
 		}
@@ -73,7 +74,9 @@ func (l *loop) pass() {
 	for visits := 0; visits < visitsAtOnce && len(p.now) > 0; {
 		for i := 0; i < len(p.now) && visits < visitsAtOnce; {
 			g := p.now[i]
-			visits += l.visit(g)
+			n := l.visit(g)
+			visits += n
+			p.visits += n
 			if g.cursor < len(g.subs) {
 				i++
 				continue
@@ -86,12 +89,23 @@ func (l *loop) pass() {
 	}
 	if len(p.now) == 0 {
 		took := l.clock.read() - p.began
-		l.clock.longestRound = max(l.clock.longestRound, took)
+		p.note(&l.clock)
 		p.earliest = 0
 		if took > time.Millisecond {
 			p.earliest = p.began + min((1+roundRest)*took, p.tick)
 		}
 	}
+}
+
+// visitCost is what bringing a connection up to the head may take; the rest of a
+// round's time went to something else.
+const visitCost = 20 * time.Microsecond
+
+// note counts how long the round has taken until now.
+func (p *passes) note(k *loopClock) {
+	took := k.now - p.began
+	k.longestRound = max(k.longestRound, took)
+	k.longestLate = max(k.longestLate, took-time.Duration(p.visits)*visitCost)
 }
 
 // visit brings some connections up to the head and tells how many.

@@ -203,8 +203,8 @@ func (c *Crowd) lost(i int, err error) {
 		c.reply.Failed++
 		c.reply.note(err)
 	}
-	// As a client should: when it was asked to, with some jitter.
-	pause += rand.N(max(pause/2, 100*time.Millisecond))
+	// As our clients do: when it was asked to, with some jitter.
+	pause += rand.N(max(min(pause, 2*time.Second), 100*time.Millisecond))
 	heap.Push(&c.waiting, comeback{Now() + int64(pause), i})
 }
 
