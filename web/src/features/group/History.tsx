@@ -54,7 +54,7 @@ export function History({ log, quotes, unreadAfter, onReply, ref }: HistoryProps
     // What one wrote is there even while nothing else can be read.
     const end = value.atEnd || (value.entries.length === 0 && value.failure !== undefined);
     const outgoing = end ? waiting.filter((out) => out.groupId === log.groupId) : [];
-    return rowsOf(value.entries, outgoing, me.id, unreadAfter);
+    return rowsOf(value.entries, outgoing, me.id, unreadAfter, value.atStart);
   }, [value, waiting, log, me.id, unreadAfter]);
   // Where a list begins that was opened anew: at what was jumped to, or at the unread line.
   const begin = marked ?? (value.opening === 1 ? unreadAfter : undefined);

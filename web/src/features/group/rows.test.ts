@@ -46,12 +46,13 @@ const cases: [string, Entry[], Outgoing[], number | undefined, string][] = [
   ['two senders', [entry(1), entry(2, { senderId: 2n }), entry(3)], [], undefined, 'day +1 +2 +3'],
   ['a pause', [entry(1), entry(2, { timeMs: noon + 20 * minute })], [], undefined, 'day +1 +2'],
   ['a new day', [entry(1), entry(2, { timeMs: noon + day })], [], undefined, 'day +1 day +2'],
+  ['a window further on', [entry(7), entry(8), entry(9, { timeMs: noon + day })], [], undefined, '+7 -8 day +9'],
   ['the unread line', [entry(1), other(2), other(3)], [], 1, 'day +1 unread +2 -3'],
   ['unread from oneself', [entry(1), entry(2), other(3), other(4)], [], 1, 'day +1 -2 unread +3 -4'],
   ['only from oneself', [entry(1), entry(2)], [], 1, 'day +1 -2'],
-  ['all unread', [other(4), other(5)], [], 3, 'day unread +4 -5'],
-  ['a window far behind the line', [other(7), other(8)], [], 3, 'day +7 -8'],
-  ['all read', [entry(7), entry(8)], [], 8, 'day +7 -8'],
+  ['all unread', [other(4), other(5)], [], 3, 'unread +4 -5'],
+  ['a window far behind the line', [other(7), other(8)], [], 3, '+7 -8'],
+  ['all read', [entry(7), entry(8)], [], 8, '+7 -8'],
   ['an answer', [entry(1), entry(2, { replyTo: 1 }), entry(3)], [], undefined, 'day +1 +2 -3'],
   ['a note between', [entry(1), entry(2, { kind: 'joined', senderId: 0n }), entry(3)], [], undefined, 'day +1 +2 +3'],
   ['on the way', [entry(1)], [out('a'), out('b'), out('c', { replyTo: 1 })], undefined, 'day +1 -a -b +c'],
@@ -60,14 +61,14 @@ const cases: [string, Entry[], Outgoing[], number | undefined, string][] = [
 ];
 
 test.each(cases)('%s', (_, entries, outgoing, unreadAfter, want) => {
-  const rows = rowsOf(entries, outgoing, 1n, unreadAfter);
+  const rows = rowsOf(entries, outgoing, 1n, unreadAfter, (entries[0]?.seq ?? 1) === 1);
   expect(shape(rows)).toBe(want);
   expect(new Set(rows.map((row) => row.key)).size).toBe(rows.length);
 });
 
 test('a message keeps its key when it has arrived, and is found by its seq', () => {
-  const before = rowsOf([entry(1)], [out('id2')], 1n, undefined);
-  const after = rowsOf([entry(1), entry(2)], [], 1n, undefined);
+  const before = rowsOf([entry(1)], [out('id2')], 1n, undefined, true);
+  const after = rowsOf([entry(1), entry(2)], [], 1n, undefined, true);
   expect(after.map((row) => row.key)).toEqual(before.map((row) => row.key));
   expect([indexOf(after, 2, false), indexOf(after, 9, false), indexOf(after, 1, true)]).toEqual([2, -1, -1]);
 });

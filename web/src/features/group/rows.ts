@@ -20,6 +20,7 @@ export function rowsOf(
   outgoing: readonly Outgoing[],
   me: bigint,
   unreadAfter: number | undefined,
+  atStart: boolean,
 ): Row[] {
   const rows: Row[] = [];
   const known = new Set<string>();
@@ -28,7 +29,9 @@ export function rowsOf(
   let told = unreadAfter === undefined || (entries[0]?.seq ?? 0) > unreadAfter + 1;
   for (const entry of entries) {
     if (entry.senderId === me) known.add(entry.clientMessageId);
-    const newDay = !before || dayOf(before.timeMs) !== dayOf(entry.timeMs);
+    // Whether a window begins with a new day is not known before what is above it: a line that is there until then, and
+    // goes up from under the reader's eyes, would take the view along.
+    const newDay = before ? dayOf(before.timeMs) !== dayOf(entry.timeMs) : atStart;
     if (newDay) rows.push({ key: `d${dayOf(entry.timeMs)}`, kind: 'day', timeMs: entry.timeMs });
     // What one wrote oneself is no news.
     const unread = !told && unreadAfter !== undefined && entry.seq > unreadAfter && entry.senderId !== me;
