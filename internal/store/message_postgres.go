@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,9 +18,11 @@ import (
 )
 
 const (
-	// pgWriters is how many batches are under way at once; a group's messages
-	// always go through the same one.
-	pgWriters = 4
+	// pgMinWriters and pgMaxWriters bound how many batches are under way at once;
+	// a group's messages always go through the same writer. One for each processor
+	// is enough: while one waits for its commit the other makes its batch. More
+	// make smaller batches, which cost the database more for each message.
+	pgMinWriters, pgMaxWriters = 2, 4
 	// pgBatchTimeout is how long a batch may take. A database that hangs longer
 	// counts as unreachable.
 	pgBatchTimeout = 20 * time.Second
@@ -37,7 +40,7 @@ const (
 type pgLog struct {
 	store  *Store
 	pool   *pgxpool.Pool // of the writers
-	shards [pgWriters]pgShard
+	shards []pgShard
 	waits  waitMeter
 
 	sink   atomic.Pointer[func(committed []group.Message)]
@@ -72,7 +75,8 @@ func openPostgresLog(ctx context.Context, s *Store, opt Options) (*pgLog, error)
 	if err != nil {
 		return nil, err
 	}
-	cfg.MaxConns = pgWriters
+	writers := min(max(runtime.GOMAXPROCS(0), pgMinWriters), pgMaxWriters)
+	cfg.MaxConns = int32(writers) //nolint:gosec // a few
 	params := cfg.ConnConfig.RuntimeParams
 	params["application_name"] = "muster log"
 	params["synchronous_commit"] = "on"
@@ -87,7 +91,7 @@ func openPostgresLog(ctx context.Context, s *Store, opt Options) (*pgLog, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &pgLog{store: s, pool: pool}
+	l := &pgLog{store: s, pool: pool, shards: make([]pgShard, writers)}
 	for i := range l.shards {
 		l.shards[i] = pgShard{
 			log: l, queue: newSendQueue(), headed: make(map[muster.GroupID]*pgKnown),
@@ -165,8 +169,10 @@ func (l *pgLog) enqueue(p *pending, d *group.Draft) error {
 	}
 	p.entry = &entry{Message: group.Message{Draft: *d}, rec: appendBody(nil, d)}
 	p.size, p.queued = p.entry.cost(), stopwatch()
-	const spread = 0x9E3779B97F4A7C15                                  // 2^64 / golden ratio
-	return l.shards[uint64(d.Group)*spread>>32%pgWriters].queue.put(p) //nolint:gosec // a hash
+	p.key = pgKey(d)
+	const spread = 0x9E3779B97F4A7C15                            // 2^64 / golden ratio
+	at := uint64(d.Group) * spread >> 32 % uint64(len(l.shards)) //nolint:gosec // a hash
+	return l.shards[at].queue.put(p)
 }
 
 // Head implements group.Log.

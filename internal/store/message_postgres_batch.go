@@ -148,9 +148,11 @@ type pgBatch struct {
 	first    map[messageKey]int // the first of each key
 	members  map[memberKey]*pgMember
 	heads    map[muster.GroupID]*pgHead
-	found    map[int]place // of a first: the message that stands already
-	silent   []memberKey   // members who have not spoken
+	found    map[int]place         // of a first: the message that stands already
+	taken    map[groupKey]struct{} // keys of others; only when asks
+	silent   []memberKey           // members who have not spoken
 	accepted []*pending
+	keys     []int64 // of accepted
 	// recovered are messages that an earlier attempt wrote, as it turned out.
 	recovered []*pending
 }
@@ -169,7 +171,7 @@ func newPGBatch(ps []*pending, millis int64) *pgBatch {
 	b := &pgBatch{
 		pending: ps, outcomes: make([]outcome, len(ps)), millis: millis,
 		first: make(map[messageKey]int, len(ps)), members: make(map[memberKey]*pgMember),
-		heads: make(map[muster.GroupID]*pgHead), found: make(map[int]place),
+		heads: make(map[muster.GroupID]*pgHead), found: make(map[int]place), taken: make(map[groupKey]struct{}),
 	}
 	for i, p := range ps {
 		d := &p.entry.Draft
@@ -325,17 +327,25 @@ func (sh *pgShard) look(ctx context.Context, c *pgxpool.Conn, b *pgBatch) error 
 	return c.SendBatch(ctx, &q).Close()
 }
 
-// queueKeys asks for the messages of the batch that stand already.
+// queueKeys asks for the messages of the batch that stand already, and for others
+// that have their keys.
 func (b *pgBatch) queueKeys(q *pgx.Batch) {
 	n := len(b.first)
-	groups, clients, senders, at := make([]int64, 0, n), make([][]byte, 0, n), make([]int64, 0, n), make([]int, 0, n)
+	groups, keys, clients, senders, at := make([]int64, 0, n), make([]int64, 0, n), make([][]byte, 0, n), make([]int64, 0, n), make([]int, 0, n)
 	for k, i := range b.first {
-		groups, clients, senders, at = append(groups, int64(k.group)), append(clients, []byte(k.client)), append(senders, int64(k.sender)), append(at, i)
+		groups, keys = append(groups, int64(k.group)), append(keys, b.pending[i].key)
+		clients, senders, at = append(clients, []byte(k.client)), append(senders, int64(k.sender)), append(at, i)
 	}
-	q.Queue(`SELECT k.i, m.seq, m.time_ms FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) WITH ORDINALITY AS k (g, c, s, i)
-		JOIN message m ON m.group_id = k.g AND m.client_id = k.c AND m.sender = k.s`, groups, clients, senders).
+	q.Queue(`SELECT k.i, m.seq, m.time_ms, m.group_id, m.key, m.client_id = k.c AND m.sender = k.s
+		FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[]) WITH ORDINALITY AS k (g, k, c, s, i)
+		JOIN message m ON m.group_id = k.g AND m.key >= k.k AND m.key < k.k + $5`, groups, keys, clients, senders, keyPlaces).
 		Query(func(rows pgx.Rows) error {
-			return eachRow(rows, func(r row) { b.found[at[r.Int(0)-1]] = place{muster.Seq(r.Int(1)), r.Int(2)} })
+			return eachRow(rows, func(r row) {
+				b.taken[groupKey{muster.GroupID(r.Int(3)), r.Int(4)}] = struct{}{}
+				if r.Bool(5) {
+					b.found[at[r.Int(0)-1]] = place{muster.Seq(r.Int(1)), r.Int(2)}
+				}
+			})
 		})
 }
 
@@ -384,14 +394,24 @@ func (b *pgBatch) decide() {
 			b.recovered = append(b.recovered, p)
 		case stands:
 			b.outcomes[i].receipt = found.receipt(true)
+		case first != i && b.outcomes[first].err != nil:
+			b.outcomes[i].err = b.outcomes[first].err
 		case first != i:
 			b.outcomes[i].receipt = b.pending[first].entry.receipt(true)
 		default:
+			key := p.key
+			if b.asks {
+				var free bool
+				if key, free = b.freeKey(p); !free {
+					b.outcomes[i].err = errKeysTaken()
+					continue
+				}
+			}
 			h := b.heads[e.Group]
 			h.seq++
 			e.Seq, e.Time, e.millis = h.seq, at, b.millis
 			b.outcomes[i].receipt = e.receipt(false)
-			b.accepted = append(b.accepted, p)
+			b.accepted, b.keys = append(b.accepted, p), append(b.keys, key)
 		}
 	}
 }
@@ -411,9 +431,9 @@ func (b *pgBatch) insert(ctx context.Context, c *pgxpool.Conn) error {
 		headGroups, headSeqs = append(headGroups, int64(id)), append(headSeqs, int64(h.seq))
 	}
 	var q pgx.Batch
-	q.Queue(`INSERT INTO message (group_id, seq, sender, client_id, time_ms, body)
-		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bytea[])`,
-		groups, seqs, senders, clients, times, bodies)
+	q.Queue(`INSERT INTO message (group_id, seq, sender, client_id, time_ms, body, key)
+		SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bytea[], $7::bigint[])`,
+		groups, seqs, senders, clients, times, bodies, b.keys)
 	q.Queue(`UPDATE group_head h SET last_seq = k.s FROM unnest($1::bigint[], $2::bigint[]) AS k (g, s)
 		WHERE h.group_id = k.g AND h.last_seq < k.s`, headGroups, headSeqs)
 	q.Queue("commit")

@@ -28,8 +28,9 @@ const (
 			UPDATE group_head h SET last_seq = k.now FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS k (g, was, now, generation)
 			WHERE h.group_id = k.g AND h.last_seq = k.was AND h.generation = k.generation RETURNING 1)
 		SELECT 1 / (count(*) = cardinality($1))::int FROM moved`
-	knownInsert = `INSERT INTO message (group_id, seq, sender, client_id, time_ms, body)
-		SELECT k.g, k.q, k.s, k.c, $6::bigint, k.b FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[]) AS k (g, q, s, c, b)`
+	knownInsert = `INSERT INTO message (group_id, seq, sender, client_id, time_ms, body, key)
+		SELECT k.g, k.q, k.s, k.c, $6::bigint, k.b, k.k
+		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], $7::bigint[]) AS k (g, q, s, c, b, k)`
 )
 
 // knownStatements are prepared on every connection of the writers.
@@ -139,6 +140,7 @@ func (sh *pgShard) attemptKnown(ctx context.Context, c *pgxpool.Conn, b *pgBatch
 	w.send(p, "known_heads")
 	w.messages(b.accepted)
 	w.int(b.millis)
+	w.ints(len(b.keys), func(i int) int64 { return b.keys[i] })
 	w.send(p, "known_insert")
 	sh.buf = w.buf
 	err := p.Sync()
@@ -167,7 +169,7 @@ func (sh *pgShard) learn(b *pgBatch) {
 			continue
 		}
 		if _, ok := k.spoken[m.account]; !ok {
-			if sh.spoken++; sh.spoken > memberCacheSize/pgWriters {
+			if sh.spoken++; sh.spoken > memberCacheSize/len(sh.log.shards) {
 				clear(sh.headed)
 				sh.spoken = 0
 				return

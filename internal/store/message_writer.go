@@ -22,6 +22,7 @@ const (
 type pending struct {
 	entry *entry
 	size  int64
+	key   int64 // pgKey, of PostgreSQL's log only
 	// generation is the group's from before the membership was read.
 	generation uint64
 	// looked says that the index had no such key when sweeps was lookedAt.
