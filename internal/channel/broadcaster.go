@@ -54,7 +54,7 @@ const (
 	NoticeLeft
 	// NoticePeople: People are in the room. In large rooms, at most once a
 	// second, and at once when the room becomes large (Large, with Staff) or is
-	// no longer.
+	// no longer. It is for the clients of this node: each tells its own.
 	NoticePeople
 	// NoticeChanged: the settings are now Settings. To one client: its own
 	// level is now that of Person.

@@ -52,6 +52,9 @@ const roomShards = 64
 // what they say to the Broadcaster. Coming in reads the store once; everything
 // else is answered from memory, and nothing costs more with more people.
 //
+// Each node names the people of its own clients only, and counts those of all
+// nodes as far as it was told (Elsewhere).
+//
 // Lock order: client, then room, then the list of dirty rooms; a shard of the
 // map of rooms, then room. Safe for concurrent use.
 type Rooms struct {
@@ -68,6 +71,9 @@ type Rooms struct {
 	// begin anew below the numbers that are still under way.
 	number atomic.Uint64
 	seated atomic.Int64
+	// others has how many people are in channels' rooms on other nodes (int, by
+	// muster.ChannelID).
+	others sync.Map
 
 	dirtyMu sync.Mutex
 	dirty   []*room
@@ -223,7 +229,7 @@ func (r *Rooms) sit(c *client, turn uint64, room *room, st Standing) (entered En
 		c.seat.Store(r.add(room, c.id, st))
 	}
 	entered = Entered{
-		Channel: room.id, People: len(room.people), Level: room.people[st.Target.Account].key.level,
+		Channel: room.id, People: r.total(room), Level: room.people[st.Target.Account].key.level,
 		Settings: room.settings, Large: room.large,
 	}
 	if room.large {
@@ -275,9 +281,16 @@ func (r *Rooms) In(id ClientID) muster.ChannelID {
 	return 0
 }
 
-// People is how many people and how many of their clients are in a channel's
-// room on this node.
+// People is how many people are in a channel's room, on all nodes as far as this
+// one was told, and how many of their clients on this node.
 func (r *Rooms) People(channel muster.ChannelID) (people, clients int) {
+	here, clients := r.Here(channel)
+	return here + r.elsewhere(channel), clients
+}
+
+// Here is how many people and how many of their clients are in a channel's room
+// on this node.
+func (r *Rooms) Here(channel muster.ChannelID) (people, clients int) {
 	room := r.room(channel)
 	if room == nil {
 		return 0, 0
@@ -286,6 +299,40 @@ func (r *Rooms) People(channel muster.ChannelID) (people, clients int) {
 	defer room.mu.Unlock()
 	return len(room.people), room.clients
 }
+
+// Elsewhere tells how many people are in a channel's room on other nodes. Who is
+// on two nodes counts on each.
+func (r *Rooms) Elsewhere(channel muster.ChannelID, people int) {
+	if people > 0 {
+		r.others.Store(channel, people)
+	} else {
+		r.others.Delete(channel)
+	}
+	room := r.room(channel)
+	if room == nil {
+		return
+	}
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	if len(room.people) == 0 {
+		return
+	}
+	if r.resize(room); room.large {
+		room.uncounted = true
+		r.mark(room)
+	}
+}
+
+func (r *Rooms) elsewhere(channel muster.ChannelID) int {
+	n, ok := r.others.Load(channel)
+	if !ok {
+		return 0
+	}
+	return n.(int) //nolint:errcheck // nothing else is stored
+}
+
+// total is how many people there are in a room on all nodes; its lock is held.
+func (r *Rooms) total(room *room) int { return len(room.people) + r.elsewhere(room.id) }
 
 // Present reads a page of who is in the room where the client is, the highest
 // levels first, staff alone if asked for; next is empty at the end, total is how
@@ -322,7 +369,7 @@ func (r *Rooms) present(channel muster.ChannelID, staffOnly bool, size int, page
 	}
 	room := r.room(channel)
 	if room == nil {
-		return nil, "", 0, nil
+		return nil, "", r.elsewhere(channel), nil
 	}
 	size = pageSize(size)
 	room.mu.Lock()
@@ -339,7 +386,7 @@ func (r *Rooms) present(channel muster.ChannelID, staffOnly bool, size int, page
 		last = k
 		return true
 	})
-	return page, next, len(room.people), nil
+	return page, next, r.total(room), nil
 }
 
 func (r *Rooms) client(id ClientID) *client {

@@ -115,7 +115,7 @@ func (r *Rooms) announce(rm *room, n Notice) {
 // than made it so: otherwise one person who comes and goes would have everybody
 // read the list again and again.
 func (r *Rooms) resize(rm *room) {
-	people, limit := len(rm.people), r.limits.AnnounceUpTo
+	people, limit := r.total(rm), r.limits.AnnounceUpTo
 	switch {
 	case !rm.large && people > limit:
 		rm.large = true
@@ -181,7 +181,7 @@ func (r *Rooms) tick() {
 		rm.dirty = false
 		if rm.uncounted {
 			rm.uncounted = false
-			r.notifyAll(rm, Notice{Kind: NoticePeople, People: len(rm.people), Large: rm.large})
+			r.notifyAll(rm, Notice{Kind: NoticePeople, People: r.total(rm), Large: rm.large})
 		}
 		for account, until := range rm.slowed {
 			if !until.After(now) || until.Sub(now) > MaxSlowMode {

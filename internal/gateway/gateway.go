@@ -72,6 +72,10 @@ type Options struct {
 	MaxGroupText, MaxChannelText int
 	// SweepEvery is how often what the bus may have lost is looked for; 500 ms.
 	SweepEvery time.Duration
+	// CountEvery is how often nodes tell each other how many people are in their
+	// rooms; 1 s. What is not told for as long as countLife times that is
+	// forgotten.
+	CountEvery time.Duration
 	// StopGrace is how long frames under way may take when the server stops; 3 s.
 	StopGrace time.Duration
 }
@@ -90,6 +94,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxGroupText, 16<<10)
 	setDefault(&o.MaxChannelText, 4096)
 	setDefault(&o.SweepEvery, 500*time.Millisecond)
+	setDefault(&o.CountEvery, time.Second)
 	setDefault(&o.StopGrace, 3*time.Second)
 	if o.Engine == nil {
 		kind := o.EngineKind
@@ -132,6 +137,7 @@ type Gateway struct {
 	known    known
 	groups   groupTable
 	rooms    roomTable
+	counts   counts
 	outbox   outbox
 	settlers [settlerCount]settler
 	news     newsroom
@@ -171,6 +177,7 @@ func New(opt Options) *Gateway {
 	g.dir.init()
 	g.groups.init(g)
 	g.rooms.init(g)
+	g.counts.init(g)
 	g.outbox.init(g)
 	for i := range g.settlers {
 		g.settlers[i].init(g)
@@ -224,6 +231,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	defer sub()
+	if g.opt.Shared {
+		unsub, err := g.opt.Bus.Subscribe(countsSubject, g.counts.hear)
+		if err != nil {
+			return err
+		}
+		defer unsub()
+	}
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	work, ctxWork := errgroup.WithContext(inner)
@@ -231,6 +245,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	work.Go(func() error { return g.outbox.run(ctxWork) })
 	work.Go(func() error { return g.news.run(ctxWork) })
 	work.Go(func() error { return g.sweep(ctxWork) })
+	if g.opt.Shared {
+		work.Go(func() error { return g.counts.run(ctxWork) })
+	}
 	for i := range g.settlers {
 		work.Go(func() error { return g.settlers[i].run(ctxWork) })
 	}

@@ -1,6 +1,9 @@
 package gateway_test
 
 import (
+	"context"
+	"encoding/binary"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -105,4 +108,51 @@ func TestLostRevocation(t *testing.T) {
 		t.Errorf("ended with %+v", e)
 	}
 	t.Logf("closed %v after the revocation", time.Since(begin))
+}
+
+// TestCountsOfNodes has people of one room on two nodes: both count all of them,
+// and no longer those of a node that has ended or is not heard any more.
+func TestCountsOfNodes(t *testing.T) {
+	quick := func(o *gateway.Options) { o.Shared, o.CountEvery = true, 5*time.Millisecond }
+	a := start(t, quick)
+	b := a.node(quick)
+	ps := a.people("anna", "bert", "carl")
+	room := a.channel(ps[0], channel.Settings{})
+	anna, bert, carl := ps[0].dial(), ps[1].at(b).dial(), ps[2].at(b).dial()
+	counted := func(r *rig, want int) {
+		t.Helper()
+		r.await("a count", func() bool { n, _ := r.domain.Rooms.People(room); return n == want })
+	}
+	anna.enter(room)
+	counted(b, 1) // where nobody is in the room
+	bert.enter(room)
+	carl.enter(room)
+	counted(a, 3)
+	counted(b, 3)
+	if here, _ := a.domain.Rooms.Here(room); here != 1 {
+		t.Errorf("%d people on the first node", here)
+	}
+	if err := carl.Exit(deadline()); err != nil {
+		t.Fatal(err)
+	}
+	counted(a, 2)
+
+	// A node that tells once and never again.
+	gone := binary.BigEndian.AppendUint64(nil, 42)
+	gone = binary.AppendUvarint(binary.AppendVarint(gone, int64(room)), 1000)
+	if err := a.bus.Publish("counts", gone); err != nil {
+		t.Fatal(err)
+	}
+	anna.until("a large room", func(f *musterv1.ServerFrame) bool {
+		p := f.GetChannelPeople()
+		return p.GetLarge() && p.GetPeople() == 1002
+	})
+	counted(b, 2)
+	counted(a, 2)
+
+	// A node that ends.
+	if err := b.stop(); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	counted(a, 1)
 }

@@ -43,6 +43,10 @@ type Rooms interface {
 	Broadcast(ctx context.Context, acting muster.AccountID, client channel.ClientID, id muster.ChannelID, clientMessageID, text string) (int64, error)
 	Typing(acting muster.AccountID, client channel.ClientID, id muster.ChannelID)
 	Present(acting muster.AccountID, client channel.ClientID, id muster.ChannelID, staffOnly bool, size int, pageToken string) (page []channel.Present, next string, total int, err error)
+	// Here is how many people and clients are in a room on this node, Elsewhere
+	// tells how many people are on others.
+	Here(id muster.ChannelID) (people, clients int)
+	Elsewhere(id muster.ChannelID, people int)
 	// Apply makes the rooms follow what another node committed.
 	Apply(change channel.Change)
 }

@@ -116,13 +116,17 @@ func startRig(r *rig, tweak func(*gateway.Options)) *rig {
 
 // node starts another node on the same store and bus. Messages are written by
 // the first one.
-func (r *rig) node() *rig {
+func (r *rig) node(tweak ...func(*gateway.Options)) *rig {
 	r.Helper()
 	n := &rig{TB: r.TB, clock: r.clock, store: r.store, bus: r.bus, cfg: r.cfg}
-	n.serve(gateway.Options{
+	opt := gateway.Options{
 		Bus: r.bus, Shared: true, Clock: r.clock, Log: slog.New(slog.NewTextHandler(logWriter{n}, nil)),
 		MessagesPerSecond: 1e6, Burst: 1e6,
-	}, muster.NewIDs(r.clock))
+	}
+	for _, change := range tweak {
+		change(&opt)
+	}
+	n.serve(opt, muster.NewIDs(r.clock))
 	return n
 }
 

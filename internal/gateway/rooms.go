@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -78,6 +80,13 @@ func (t *roomTable) take(id muster.ChannelID) {
 	sub.seats++
 }
 
+// here lists the channels with somebody in the room here.
+func (t *roomTable) here() []muster.ChannelID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Keys(t.m))
+}
+
 // giveBack counts one less.
 func (t *roomTable) giveBack(id muster.ChannelID) {
 	t.mu.Lock()
@@ -125,6 +134,10 @@ func (e *Events) Notify(n channel.Notice) {
 		return
 	}
 	if n.To == 0 {
+		if n.Kind == channel.NoticePeople { // every node tells its own clients
+			e.gw.engine.Publish(roomTopic(n.Channel), n.Number, urgent(engine.NewFrame(wire.AppendFrame(nil, f)), n.Urgent()))
+			return
+		}
 		e.gw.toRoom(n.Channel, n.Number, n.Urgent(), wire.AppendFrame(nil, f))
 		return
 	}
