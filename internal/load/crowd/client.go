@@ -239,7 +239,18 @@ func (c *Crowd) frame(i int, op byte, fin bool, payload []byte) error {
 		delete(c.frags, i)
 	}
 	c.current = i
-	return socket.Events(payload, &c.ev, c.each)
+	if f := c.seen.find(c.clients[i].next, payload); f != nil {
+		c.known = &f.stamp
+		err := c.event(&f.ev)
+		c.known = nil
+		return err
+	}
+	c.read = nil
+	err := socket.Events(payload, &c.ev, c.each)
+	if err == nil && c.read != nil {
+		c.seen.keep(payload, *c.read)
+	}
+	return err
 }
 
 // event takes one frame of the schema. It is called for c.current.
@@ -277,12 +288,18 @@ func (c *Crowd) event(e *event) error {
 
 // message takes a text with a stamp.
 func (c *Crowd) message(cl *client, text []byte) {
+	if c.known != nil {
+		c.ledger.take(uint32(c.current), &cl.next, *c.known, c.at, cl.flags&slow == 0) //nolint:gosec // an index
+		return
+	}
 	s, err := ReadStamp(text)
 	if err != nil {
 		c.ledger.faults.Broken++
 		c.ledger.fault(err.Error())
 		return
 	}
+	c.stamp = s
+	c.read = &c.stamp
 	c.ledger.take(uint32(c.current), &cl.next, s, c.at, cl.flags&slow == 0) //nolint:gosec // an index
 }
 

@@ -49,6 +49,10 @@ type Crowd struct {
 	current  int
 	at       int64
 	dones    []byte
+	seen     seen
+	known    *Stamp // what the frame at hand was found to say, when another client got it
+	read     *Stamp // what the frame at hand says, if one was read
+	stamp    Stamp
 
 	ledger           *ledger
 	inside, dialling int
