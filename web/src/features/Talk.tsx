@@ -25,7 +25,10 @@ interface TalkProps {
   onName?: (() => void) | undefined;
 }
 
-/** Talk is one thing that somebody said or wrote. The text goes in as text: nothing in it is markup. */
+/**
+ * Talk is one thing that somebody said or wrote. The text goes in as text: nothing in it is markup. Hundreds of them come
+ * in a second, so a line that follows another one is made of as few boxes as can be.
+ */
 export function Talk({
   nickname,
   level,
@@ -41,9 +44,13 @@ export function Talk({
 }: TalkProps) {
   return (
     <article className={styles['talk']} data-follows={follows || undefined} data-pending={pending || undefined}>
-      <div className={styles['side']}>{follows ? <time>{time}</time> : <Avatar name={nickname} level={level} />}</div>
-      <div className={styles['words']}>
-        {!follows && (
+      {follows ? (
+        <time className={styles['when']}>{time}</time>
+      ) : (
+        <>
+          <div className={styles['face']}>
+            <Avatar name={nickname} level={level} />
+          </div>
           <header>
             {onName ? (
               <button type="button" className={styles['who']} onClick={onName}>
@@ -55,13 +62,13 @@ export function Talk({
             {levelLabel && <small>{levelLabel}</small>}
             <time>{time}</time>
           </header>
-        )}
-        {head}
-        <p dir="auto">
-          <Words text={text} />
-        </p>
-        {foot}
-      </div>
+        </>
+      )}
+      {head}
+      <p dir="auto">
+        <Words text={text} />
+      </p>
+      {foot}
       {actions && <div className={styles['actions']}>{actions}</div>}
     </article>
   );

@@ -1,20 +1,10 @@
 import { failureOf, type Failure } from '../api/errors.ts';
 import { Level, type Present } from '../api/gen/muster/v1/channel_pb.ts';
 import type { Live, LiveEvent } from '../api/live.ts';
+import { Said } from './said.ts';
 import type { Scope } from './scope.ts';
 import { Store, type Readable } from './store.ts';
 import { uuidv7 } from './uuid.ts';
-
-/**
- * Line is what stands in the list of a room.
- * - said: what somebody said.
- * - skipped: how many lines this connection was too slow for.
- * - away: the connection was gone for a while; what was said meanwhile was for those who were there.
- */
-export type Line =
-  | { key: number; kind: 'said'; senderId: bigint; nickname: string; level: Level; text: string; timeMs: number }
-  | { key: number; kind: 'skipped'; count: number }
-  | { key: number; kind: 'away'; fromMs: number };
 
 export interface Person {
   id: bigint;
@@ -28,11 +18,6 @@ export interface RoomValue {
   /** Why the client is out: what the server said when it put it out ("left": the person went). */
   why?: string;
   failure?: Failure;
-  lines: readonly Line[];
-  /** The reader has scrolled back: the lines stand still until they return to the end. */
-  held: boolean;
-  /** How many lines came since then. */
-  fresh: number;
   people: number;
   /** In a large room only staff are named as they come and go; the server tells the count. */
   large: boolean;
@@ -47,8 +32,6 @@ export interface RoomValue {
   typing: readonly string[];
 }
 
-/** What scrolls off is gone: a room keeps nothing, and neither does the page. */
-const mostLines = 500;
 /** How many people are named without being asked for. */
 const mostPresent = 500;
 const mostTyping = 3;
@@ -58,9 +41,6 @@ const rereadMs = 5_000;
 
 const outside = {
   phase: 'entering',
-  lines: [],
-  held: false,
-  fresh: 0,
   people: 0,
   large: false,
   present: new Map<bigint, Person>(),
@@ -80,11 +60,9 @@ export class OpenRoom {
   #live: Live;
   #scope: Scope;
   #value = new Store<RoomValue>(outside);
-  #key = 0;
-  /** What came since the last frame: a busy room changes the page once a frame, not once a message. */
-  #lines: Line[] = [];
-  /** What came while the lines stand still. */
-  #behind: Line[] = [];
+  /** What is said changes at every frame of a busy room, the rest of the room seldom: they are told apart. */
+  readonly said = new Said();
+  /** Who moved since the last frame: a busy room changes the page once a frame, not once an event. */
   #moves: Move[] = [];
   /** Who moved while the list of people was read: newer than the list. */
   #since: Move[] | undefined;
@@ -120,7 +98,7 @@ export class OpenRoom {
     try {
       const entered = await this.#live.call('enter', { channelId: this.channelId });
       if (this.#scope.ended) return;
-      if (this.#cutMs > 0) this.#lines.push({ key: ++this.#key, kind: 'away', fromMs: this.#cutMs });
+      if (this.#cutMs > 0) this.said.add({ kind: 'away', fromMs: this.#cutMs });
       this.#cutMs = 0;
       this.#flush();
       this.#settle({
@@ -144,8 +122,8 @@ export class OpenRoom {
   exit(): void {
     this.#leave();
     this.#cutMs = 0;
-    this.#behind = [];
-    this.#settle({ phase: 'out', why: 'left', lines: [], held: false, fresh: 0 });
+    this.said.clear();
+    this.#settle({ phase: 'out', why: 'left' });
   }
 
   /** say speaks to who is here now; it rejects with a Failure, and then nobody heard it. */
@@ -159,14 +137,6 @@ export class OpenRoom {
       if (failure.retryAfterMs > 0) this.#value.patch({ quietUntilMs: Date.now() + failure.retryAfterMs });
       throw failure;
     }
-  }
-
-  /** hold lets the lines stand still while the reader has scrolled back; what came meanwhile follows then. */
-  hold(on: boolean): void {
-    if (this.#value.get().held === on) return;
-    this.#value.patch({ held: on, fresh: 0 });
-    const behind = this.#behind.splice(0);
-    this.#value.update((value) => ({ ...value, lines: joined(value.lines, behind) }));
   }
 
   /** readPeople reads a page of everybody who is inside, the highest levels first. */
@@ -211,11 +181,13 @@ export class OpenRoom {
       case 'channelMessage': {
         const { senderId, senderNickname: nickname, senderLevel: level, text, timeMs } = event.value;
         this.#quiet(senderId);
-        return this.#add({ key: ++this.#key, kind: 'said', senderId, nickname, level, text, timeMs: Number(timeMs) });
+        this.said.add({ kind: 'said', senderId, nickname, level, text, timeMs: Number(timeMs) });
+        return this.#later();
       }
       case 'channelSkipped':
         this.#readSoon();
-        return this.#add({ key: ++this.#key, kind: 'skipped', count: Number(event.value.count) });
+        this.said.add({ kind: 'skipped', count: Number(event.value.count) });
+        return this.#later();
       case 'channelPeople':
         return this.#counted(Number(event.value.people), event.value.large, event.value.staff);
       case 'channelJoined':
@@ -281,13 +253,6 @@ export class OpenRoom {
     this.#live.call('exit', {}).catch(() => {}); // without a connection it is out already
   }
 
-  #add(line: Line): void {
-    this.#lines.push(line);
-    // A page that nobody looks at has few frames: what scrolls off before one is not kept for it.
-    if (this.#lines.length > 2 * mostLines) this.#lines.splice(0, mostLines);
-    this.#later();
-  }
-
   #move(id: bigint, person?: Person): void {
     const move = person ? { id, person } : { id };
     this.#moves.push(move);
@@ -301,31 +266,13 @@ export class OpenRoom {
     this.#nextFrame(() => this.#flush());
   }
 
-  #spoken(value: RoomValue, lines: readonly Line[]): RoomValue {
-    if (lines.length === 0) return value;
-    if (!value.held) return { ...value, lines: joined(value.lines, lines) };
-    this.#behind = joined(this.#behind, lines);
-    return { ...value, fresh: value.fresh + lines.length };
-  }
-
   #flush(): void {
     this.#flushing = false;
-    if (this.#scope.ended || (this.#lines.length === 0 && this.#moves.length === 0)) return;
-    const lines = this.#lines.splice(0);
+    if (this.#scope.ended) return;
+    this.said.flush();
     const moves = this.#moves.splice(0);
-    this.#value.update((value) => moved(this.#spoken(value, lines), moves));
+    this.#value.update((value) => moved(value, moves));
   }
-}
-
-function joined(before: readonly Line[], fresh: readonly Line[]): Line[] {
-  const lines = [...before];
-  for (const line of fresh) {
-    const last = lines.at(-1);
-    if (line.kind === 'skipped' && last?.kind === 'skipped') {
-      lines[lines.length - 1] = { ...last, count: last.count + line.count };
-    } else lines.push(line);
-  }
-  return lines.slice(-mostLines);
 }
 
 function moved(value: RoomValue, moves: readonly Move[]): RoomValue {

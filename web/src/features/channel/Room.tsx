@@ -1,4 +1,4 @@
-import { DoorOpen, Radio } from 'lucide-react';
+import { DoorOpen } from 'lucide-react';
 
 import { explain } from '../../i18n/explain.ts';
 import type { OpenRoom, RoomValue } from '../../state/room.ts';
@@ -36,16 +36,7 @@ export function Room({ room, value, name, onPerson }: RoomProps) {
   return (
     <>
       <div className={styles['lines']}>
-        {value.lines.length > 0 ? (
-          <RoomLines room={room} value={value} onPerson={onPerson} />
-        ) : (
-          <EmptyState
-            icon={<Radio size={32} aria-hidden />}
-            title={value.phase === 'inside' ? t.channel.quiet : t.channel.entering}
-          >
-            {t.channel.liveHint}
-          </EmptyState>
-        )}
+        <RoomLines room={room} phase={value.phase} onPerson={onPerson} />
       </div>
       <RoomComposer room={room} value={value} name={name} />
     </>

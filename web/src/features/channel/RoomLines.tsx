@@ -1,9 +1,12 @@
-import { ArrowDown } from 'lucide-react';
+import { ArrowDown, Radio } from 'lucide-react';
 import { memo, useRef, type UIEvent } from 'react';
 
-import type { Line, OpenRoom, RoomValue } from '../../state/room.ts';
+import type { OpenRoom, RoomValue } from '../../state/room.ts';
+import type { Block as BlockOf, Line } from '../../state/said.ts';
 import { Button } from '../../ui/Button.tsx';
+import { EmptyState } from '../../ui/EmptyState.tsx';
 import { useTexts } from '../../ui/texts.tsx';
+import { useStore } from '../../ui/useStore.ts';
 import { levelName } from '../levels.ts';
 import { Talk } from '../Talk.tsx';
 import type { Somebody } from './person.ts';
@@ -11,34 +14,42 @@ import styles from './RoomLines.module.css';
 
 /** Lines of one person within this time stand under one name. */
 const togetherMs = 5 * 60_000;
-/** So many lines are rendered together, and left alone when others come. */
-const blockLines = 16;
-/** As long as the reader is at the end, so many blocks are enough to fill any screen. */
-const blocksAtEnd = 5;
+/** As long as the reader is at the end, so many blocks (80 lines and the last one) are enough to fill any screen. */
+const blocksAtEnd = 6;
 /** So close to the end, in px, counts as there. */
 const threshold = 40;
 
 interface RoomLinesProps {
   room: OpenRoom;
-  value: RoomValue;
+  phase: RoomValue['phase'];
   onPerson: (person: Somebody) => void;
 }
 
 /**
  * RoomLines is what was said since this page came in. Hundreds of lines a second may come, so nothing is measured: the
- * browser counts the scrolling from the end (column-reverse), and blocks of lines come and go whole.
+ * browser counts the scrolling from the end (column-reverse), and blocks of lines come and go whole. Each is a layer of
+ * its own (RoomLines.module.css), so that lines that only move up are neither laid out nor painted again.
  */
-export function RoomLines({ room, value, onPerson }: RoomLinesProps) {
+export function RoomLines({ room, phase, onPerson }: RoomLinesProps) {
   const { t } = useTexts();
-  const { lines, held, fresh } = value;
+  const { blocks, held, fresh } = useStore(room.said.value);
   const scroller = useRef<HTMLDivElement>(null);
-  const blocks = blocksOf(lines);
+  if (blocks.length === 0) {
+    return (
+      <EmptyState
+        icon={<Radio size={32} aria-hidden />}
+        title={phase === 'inside' ? t.channel.quiet : t.channel.entering}
+      >
+        {t.channel.liveHint}
+      </EmptyState>
+    );
+  }
 
   function scrolled({ currentTarget: { scrollTop } }: UIEvent) {
-    room.hold(scrollTop < -threshold);
+    room.said.hold(scrollTop < -threshold);
   }
   function toEnd() {
-    room.hold(false);
+    room.said.hold(false);
     scroller.current?.scrollTo({ top: 0 });
   }
   return (
@@ -55,7 +66,7 @@ export function RoomLines({ room, value, onPerson }: RoomLinesProps) {
       >
         <div>
           {(held ? blocks : blocks.slice(-blocksAtEnd)).map((block) => (
-            <Block key={block.id} lines={block.lines} before={block.before} onPerson={onPerson} />
+            <Block key={block.id} block={block} onPerson={onPerson} />
           ))}
         </div>
       </div>
@@ -70,31 +81,12 @@ export function RoomLines({ room, value, onPerson }: RoomLinesProps) {
   );
 }
 
-interface BlockOf {
-  id: number;
-  lines: Line[];
-  /** The line before the first one. */
-  before: Line | undefined;
-}
-
-function blocksOf(lines: readonly Line[]): BlockOf[] {
-  const blocks: BlockOf[] = [];
-  for (const [index, line] of lines.entries()) {
-    const id = Math.floor(line.key / blockLines);
-    const last = blocks.at(-1);
-    if (last?.id === id) last.lines.push(line);
-    else blocks.push({ id, lines: [line], before: lines[index - 1] });
-  }
-  return blocks;
-}
-
 interface BlockProps {
-  lines: readonly Line[];
-  before: Line | undefined;
+  block: BlockOf;
   onPerson: (person: Somebody) => void;
 }
 
-const Block = memo(function Block({ lines, before, onPerson }: BlockProps) {
+const Block = memo(function Block({ block: { lines, before }, onPerson }: BlockProps) {
   return (
     <div className={styles['block']}>
       {lines.map((line, index) => (
@@ -102,17 +94,7 @@ const Block = memo(function Block({ lines, before, onPerson }: BlockProps) {
       ))}
     </div>
   );
-}, sameBlock);
-
-// Lines never change in place; the first ones of a block may be dropped, and others be added at its end.
-function sameBlock(a: BlockProps, b: BlockProps): boolean {
-  return (
-    a.lines.length === b.lines.length &&
-    a.lines[0] === b.lines[0] &&
-    a.lines.at(-1) === b.lines.at(-1) &&
-    a.onPerson === b.onPerson
-  );
-}
+});
 
 interface OneLineProps {
   line: Line;
