@@ -1,16 +1,10 @@
 import { composer, history, navigation, write } from '../harness/acts.ts';
 import { expect, test } from '../harness/fixtures.ts';
-import { Live } from '../harness/live.ts';
 import type { Locator } from '@playwright/test';
 
 /** lines are what stands in the lines of a history, as far as it is rendered. */
 async function lines(log: Locator): Promise<string[]> {
   return log.locator('article p[dir=auto]').allTextContents();
-}
-
-/** number is the place of a message that Live.fill wrote. */
-function number(text: string): number {
-  return Number(/message (\d+)/.exec(text)?.[1] ?? Number.NaN);
 }
 
 test('two people write to each other; unread counts and the unread line say what is new', async ({
@@ -135,54 +129,4 @@ test('what is written before anything could be read is on the page', async ({ ow
   await expect(history(page, t)).toContainText('from before');
   await expect(history(page, t).getByText(t.group.waiting)).toHaveCount(0);
   await expect.poll(() => lines(history(page, t))).toEqual(['from before', 'first of all']);
-});
-
-test('a long history scrolls both ways without jumps', async ({ server, open, t }) => {
-  const anna = await server.person('anna');
-  const group = await anna.group('Archive');
-  const total = 3000;
-  const live = await Live.connect(anna);
-  await live.fill(group, total);
-  live.close();
-  await anna.call('GroupService/MarkRead', { groupId: group, seq: String(total) });
-  const page = await open(anna, { path: `/g/${group}` });
-  const log = history(page, t);
-  await expect(log).toContainText(`message ${total}`);
-  // Up, a step at a time: every line on the page moves by the step, whatever is loaded above it meanwhile. A line loses
-  // its name when the one before it turns out to be by the same person; that much is allowed.
-  const step = 250;
-  const named = 30;
-  const places = () =>
-    log.evaluate((list) =>
-      [...list.querySelectorAll('article p[dir=auto]')].map((p) => ({
-        text: p.textContent ?? '',
-        y: p.getBoundingClientRect().y,
-      })),
-    );
-  const up = async () => {
-    await log.evaluate(async (list, dy) => {
-      list.scrollTop -= dy;
-      for (let frame = 0; frame < 5; frame++) await new Promise((drawn) => requestAnimationFrame(drawn));
-    }, step);
-    return places();
-  };
-  let before = await places();
-  let oldest = total;
-  const jumps: string[] = [];
-  for (let i = 0; i < 150 && jumps.length < 5; i++) {
-    const after = await up();
-    for (let k = 1; k < after.length; k++)
-      expect(number(after[k]?.text ?? '')).toBe(number(after[k - 1]?.text ?? '') + 1);
-    const same = after.flatMap((now) => before.filter((was) => was.text === now.text).map((was) => now.y - was.y));
-    expect(same.length, 'some line stays on the page from one step to the next').toBeGreaterThan(0);
-    const odd = same.find((moved) => Math.abs(moved - step) > named);
-    if (odd !== undefined) jumps.push(`after ${i} steps, at ${after[0]?.text}: moved by ${odd}`);
-    oldest = Math.min(oldest, number(after[0]?.text ?? ''));
-    before = after;
-  }
-  expect(jumps).toEqual([]);
-  expect(oldest).toBeLessThan(total - 600);
-  expect(await log.locator('[data-index]').count()).toBeLessThan(100);
-  await page.getByRole('button', { name: t.group.toEnd }).click();
-  await expect(log.getByText(`message ${total}`, { exact: true })).toBeInViewport();
 });

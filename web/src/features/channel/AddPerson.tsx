@@ -88,7 +88,7 @@ export function AddPerson({ channel, onAdded, onClose }: AddPersonProps) {
               aria-label={t.channel.add.act(account.nickname || account.name)}
               onClick={() => void act.run(() => add(account))}
             >
-              {t.channel.add.title}
+              {t.channel.add.short}
             </Button>
           </li>
         ))}

@@ -133,6 +133,7 @@ export const channel = {
     found: 'Accounts',
     nobody: 'No account has this name.',
     as: 'As',
+    short: 'Add',
     act: (name: string) => `Add ${name}`,
   },
   bans: {

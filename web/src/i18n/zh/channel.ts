@@ -124,6 +124,7 @@ export const channel: Widened<typeof en> = {
     found: '账号',
     nobody: '没有这个名字的账号。',
     as: '等级',
+    short: '添加',
     act: (name) => `添加 ${name}`,
   },
   bans: {
