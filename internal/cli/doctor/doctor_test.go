@@ -178,3 +178,22 @@ func TestRoundUp(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketMemory has settings of the kernel that are and are not enough.
+func TestSocketMemory(t *testing.T) {
+	for _, test := range []struct {
+		setting     string
+		connections int
+		fix         string // "": nothing is wrong
+	}{
+		{"287901\t383868\t575802\n", 383_868, ""},
+		{"287901\t383868\t575802\n", 1_000_000, `sysctl -w net.ipv4.tcp_mem="750000 1000000 1500000"`},
+		{"1 2 3", 10, `sysctl -w net.ipv4.tcp_mem="8 10 15"`},
+		{"unreadable", 1_000_000, ""},
+	} {
+		got := socketMemory(test.setting, test.connections)
+		if len(got) > 0 != (test.fix != "") || len(got) > 0 && got[0].Advice != test.fix {
+			t.Errorf("%q for %d connections: %+v, want %q", test.setting, test.connections, got, test.fix)
+		}
+	}
+}

@@ -159,11 +159,28 @@ func (x *examination) kernel(context.Context) []Result {
 			results = append(results, warn(s.name, fmt.Sprintf("sysctl -w %s=%d", s.name, s.want), "%d: %s", have, s.why))
 		}
 	}
+	if data, err := os.ReadFile("/proc/sys/net/ipv4/tcp_mem"); err == nil {
+		results = append(results, socketMemory(string(data), n)...)
+	}
 	results = append(results, x.proxyPorts()...)
 	if len(results) == 0 {
 		return []Result{ok("kernel", "its limits are enough for %d connections", n)}
 	}
 	return results
+}
+
+// socketMemory looks at how much the buffers of all sockets may take (tcp(7),
+// tcp_mem: three numbers of pages, above the second of which the kernel shrinks
+// everybody's). An idle connection has nothing in them, and one that a message is
+// on its way to has a page.
+func socketMemory(setting string, connections int) []Result {
+	const check = "net.ipv4.tcp_mem"
+	var low, pressure, high int
+	if _, err := fmt.Sscan(setting, &low, &pressure, &high); err != nil || pressure >= connections {
+		return nil
+	}
+	return []Result{warn(check, fmt.Sprintf(`sysctl -w %s="%d %d %d"`, check, connections-connections/4, connections, connections+connections/2),
+		"%d pages: a message to all of %d connections at once needs as many, and the kernel throttles every socket above it", pressure, connections)}
 }
 
 // proxyPorts counts the ports of this machine: a proxy on it needs one for each
