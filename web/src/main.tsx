@@ -5,12 +5,17 @@ import { createRoot } from 'react-dom/client';
 
 import { createClients, type Credentials } from './api/clients.ts';
 import { LiveSocket, openSocket } from './api/socket.ts';
-import { Client } from './features/Client.tsx';
+import { applyTheme, Client } from './features/Client.tsx';
+import { bringPlace } from './features/shell/Shell.tsx';
 import { App } from './state/app.ts';
 import { browserKept } from './state/kept.ts';
 import { Router } from './state/route.ts';
 import { Scope } from './state/scope.ts';
 import { deviceName } from './state/session.ts';
+import { bringReading } from './ui/texts.tsx';
+
+/** How long the page stays empty for a first view that is whole; after that it says what it waits for. */
+const patienceMs = 400;
 
 function storage(): Storage | undefined {
   try {
@@ -63,12 +68,20 @@ function main(): void {
     replace: (path) => history.replaceState(null, '', path),
     onMove: (listener) => addEventListener('popstate', listener),
   });
-  void app.session.begin();
-  createRoot(root).render(
-    <StrictMode>
-      <Client root={{ app, router, setupToken }} />
-    </StrictMode>,
-  );
+  applyTheme(app.preferences.value.get().theme);
+  // All that the first view needs is on its way at once, and it is rendered once, when it can be shown whole.
+  const first = [
+    bringReading(app.preferences.value.get().language),
+    bringPlace(router.route.get()),
+    app.session.begin().then(() => app.ready()),
+  ];
+  const render = () =>
+    createRoot(root).render(
+      <StrictMode>
+        <Client root={{ app, router, setupToken }} />
+      </StrictMode>,
+    );
+  void Promise.race([Promise.allSettled(first), new Promise((resume) => setTimeout(resume, patienceMs))]).then(render);
 }
 
 main();

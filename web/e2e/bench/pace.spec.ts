@@ -43,16 +43,40 @@ test('interactive with the CPU slowed 4 times', async ({ server, open, t }) => {
   const anna = await server.person('anna');
   const group = await anna.group('Start');
   const page = await open(anna, { path: '/nowhere' });
+  await page.addInitScript(markInteractive);
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('Emulation.setCPUThrottlingRate', { rate: 4 });
-  for (const cached of [false, true]) {
-    await devtools.send('Network.setCacheDisabled', { cacheDisabled: !cached });
-    const began = Date.now();
-    await page.goto(`/g/${group}`, { waitUntil: 'commit' });
-    await composer(page, t, 'Start').fill('x');
-    print(`interactive/${cached ? 'cached' : 'empty cache'}`, { ms: Date.now() - began });
+  const rounds = Number(process.env['BENCH_STARTS'] ?? 7);
+  const found: Record<string, number[]> = { 'empty cache': [], cached: [] };
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, all] of Object.entries(found)) {
+      await devtools.send('Network.setCacheDisabled', { cacheDisabled: name !== 'cached' });
+      await page.goto(`/g/${group}`, { waitUntil: 'commit' });
+      await composer(page, t, 'Start').fill('x');
+      all.push(await page.evaluate(() => performance.getEntriesByName('interactive')[0]?.startTime ?? Number.NaN));
+    }
+  }
+  for (const [name, all] of Object.entries(found)) {
+    all.sort((a, b) => a - b);
+    expect(all.every((ms) => ms > 0)).toBe(true);
+    const at = (index: number) => all.at(index) ?? 0;
+    print(`interactive/${name}`, { 'ms median': at(all.length >> 1), 'ms least': at(0), 'ms most': at(-1) });
   }
 });
+
+/**
+ * markInteractive runs in the page. It marks when one can write: the field is there, its frame is drawn, and the page has
+ * taken what waited. The page tells by itself, because looking from outside takes the slowed page as long again.
+ */
+function markInteractive(): void {
+  const watch = new MutationObserver(() => {
+    const field = document.querySelector<HTMLTextAreaElement>('main textarea');
+    if (!field || field.readOnly) return;
+    watch.disconnect();
+    requestAnimationFrame(() => setTimeout(() => performance.mark('interactive')));
+  });
+  watch.observe(document, { childList: true, subtree: true, attributeFilter: ['readonly'] });
+}
 
 test('a channel at 500 messages a second', async ({ server, open, t }) => {
   const [anna, ben] = await server.people('anna', 'ben');

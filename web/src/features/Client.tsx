@@ -1,41 +1,45 @@
 import { useEffect, useState } from 'react';
 
 import { explain } from '../i18n/explain.ts';
-import { formatOf } from '../i18n/format.ts';
-import { loadTexts } from '../i18n/texts.ts';
+import type { Theme } from '../state/preferences.ts';
 import { Button } from '../ui/Button.tsx';
 import { EmptyState } from '../ui/EmptyState.tsx';
-import { ReadingContext, useTexts, type Reading } from '../ui/texts.tsx';
+import { bringReading, ReadingContext, readingOf, useTexts } from '../ui/texts.tsx';
 import { ToastPlace } from '../ui/Toast.tsx';
 import { useStore } from '../ui/useStore.ts';
 import { AuthPages } from './account/AuthPages.tsx';
 import { RootContext, useRoot, type Root } from './context.tsx';
 import { Shell } from './shell/Shell.tsx';
 
+const darkness = '(prefers-color-scheme: dark)';
+
+/** applyTheme colours the page. */
+export function applyTheme(theme: Theme): void {
+  const dark = theme === 'system' ? matchMedia(darkness).matches : theme === 'dark';
+  document.documentElement.dataset['theme'] = dark ? 'dark' : 'light';
+}
+
 /** Client is the whole page: the state, the reader's language and theme, and who is signed in. */
 export function Client({ root }: { root: Root }) {
   const { language, theme } = useStore(root.app.preferences.value);
-  const [reading, setReading] = useState<Reading>();
+  const [reading, setReading] = useState(() => readingOf(language));
   useEffect(() => {
     let wanted = true;
-    void loadTexts(language).then((t) => {
+    void bringReading(language).then((found) => {
       if (!wanted) return;
-      const f = formatOf(language);
-      document.documentElement.lang = f.tag;
-      setReading({ t, f });
+      document.documentElement.lang = found.f.tag;
+      setReading(found);
     });
     return () => {
       wanted = false;
     };
   }, [language]);
   useEffect(() => {
-    const dark = matchMedia('(prefers-color-scheme: dark)');
-    const apply = () => {
-      document.documentElement.dataset['theme'] = theme === 'system' ? (dark.matches ? 'dark' : 'light') : theme;
-    };
-    apply();
-    dark.addEventListener('change', apply);
-    return () => dark.removeEventListener('change', apply);
+    const dark = matchMedia(darkness);
+    const follow = () => applyTheme(theme);
+    follow();
+    dark.addEventListener('change', follow);
+    return () => dark.removeEventListener('change', follow);
   }, [theme]);
   if (!reading) return null;
   return (

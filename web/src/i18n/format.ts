@@ -23,34 +23,44 @@ export interface Format {
   collator: Intl.Collator;
 }
 
-/** formatOf makes the formats of a language once. */
+/** formatOf makes the formats of a language. Each of them takes the browser a while: it is made when it is first needed. */
 export function formatOf(language: Language): Format {
   const tag = tags[language];
-  const number = new Intl.NumberFormat(tag);
-  const short = new Intl.NumberFormat(tag, { notation: 'compact', maximumFractionDigits: 1 });
-  const percent = new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 0 });
-  const time = new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' });
-  const day = new Intl.DateTimeFormat(tag, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
-  const date = new Intl.DateTimeFormat(tag, { dateStyle: 'medium' });
-  const dateTime = new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' });
-  const relative = new Intl.RelativeTimeFormat(tag, { numeric: 'auto' });
-  const list = new Intl.ListFormat(tag);
+  const number = once(() => new Intl.NumberFormat(tag));
+  const short = once(() => new Intl.NumberFormat(tag, { notation: 'compact', maximumFractionDigits: 1 }));
+  const percent = once(() => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 0 }));
+  const time = once(() => new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit' }));
+  const day = once(
+    () => new Intl.DateTimeFormat(tag, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }),
+  );
+  const date = once(() => new Intl.DateTimeFormat(tag, { dateStyle: 'medium' }));
+  const dateTime = once(() => new Intl.DateTimeFormat(tag, { dateStyle: 'medium', timeStyle: 'short' }));
+  const relative = once(() => new Intl.RelativeTimeFormat(tag, { numeric: 'auto' }));
+  const list = once(() => new Intl.ListFormat(tag));
+  const collator = once(() => new Intl.Collator(tag, { numeric: true }));
   return {
     tag,
-    number: (n) => number.format(n),
-    short: (n) => short.format(n),
-    percent: (share) => percent.format(share),
-    time: (ms) => time.format(ms),
+    number: (n) => number().format(n),
+    short: (n) => short().format(n),
+    percent: (share) => percent().format(share),
+    time: (ms) => time().format(ms),
     day(ms) {
       const days = Math.round((startOfDay(ms) - startOfDay(Date.now())) / 86_400_000);
-      return days === 0 || days === -1 ? relative.format(days, 'day') : day.format(ms);
+      return days === 0 || days === -1 ? relative().format(days, 'day') : day().format(ms);
     },
-    date: (ms) => date.format(ms),
-    dateTime: (ms) => dateTime.format(ms),
-    fromNow: (ms) => relative.format(...inUnits(ms - Date.now())),
-    list: (items) => list.format(items),
-    collator: new Intl.Collator(tag, { numeric: true }),
+    date: (ms) => date().format(ms),
+    dateTime: (ms) => dateTime().format(ms),
+    fromNow: (ms) => relative().format(...inUnits(ms - Date.now())),
+    list: (items) => list().format(items),
+    get collator() {
+      return collator();
+    },
   };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 function startOfDay(ms: number): number {

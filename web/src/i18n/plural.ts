@@ -1,11 +1,12 @@
 import { formatOf } from './format.ts';
 
-const rules = new Intl.PluralRules('en');
+let rules: Intl.PluralRules | undefined;
 const english = formatOf('en');
 const chinese = formatOf('zh');
 
 /** plural is the English form for a count; "#" stands for the count. */
 export function plural(n: number, forms: { one: string; other: string }): string {
+  rules ??= new Intl.PluralRules('en');
   return forms[rules.select(n) === 'one' ? 'one' : 'other'].replace('#', english.number(n));
 }
 

@@ -18,7 +18,7 @@ import type { RosterImport } from './rosterImport.ts';
 import { Scope } from './scope.ts';
 import { deviceName, Session } from './session.ts';
 import { Statistics } from './statistics.ts';
-import { Store, type Readable } from './store.ts';
+import { Store, until, type Readable } from './store.ts';
 import { Subgroups } from './subgroups.ts';
 
 /** What the state needs of the world; tests put their own. */
@@ -160,6 +160,12 @@ export class App {
 
   retryNow(): void {
     this.#live.retryNow();
+  }
+
+  /** ready waits until there is something to show: nobody is signed in, or the account's groups are known. */
+  async ready(): Promise<void> {
+    const home = this.#home.get();
+    if (home) await until(home.groups.value, ({ loaded }) => loaded);
   }
 
   #moved(status: LiveStatus): void {

@@ -6,8 +6,21 @@ import { languageOf, Preferences } from './preferences.ts';
 import { href, parse, Router } from './route.ts';
 import { Scope } from './scope.ts';
 import { deviceName } from './session.ts';
-import { derived, Store } from './store.ts';
+import { derived, Store, until } from './store.ts';
 import { uuidv7 } from './uuid.ts';
+
+test('what waits for a value goes on once it is there, or at once', async () => {
+  const store = new Store(1);
+  await until(store, (n) => n === 1);
+  let reached = false;
+  const waiting = until(store, (n) => n > 2).then(() => (reached = true));
+  store.set(2);
+  await Promise.resolve();
+  expect(reached).toBe(false);
+  store.set(3);
+  await waiting;
+  expect(reached).toBe(true);
+});
 
 test('a store tells of changes only, and a derived value is computed once a change', () => {
   const store = new Store(1);

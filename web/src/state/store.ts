@@ -50,3 +50,18 @@ export function derived<S, T>(source: Readable<S>, compute: (value: S) => T): Re
     subscribe: source.subscribe.bind(source),
   };
 }
+
+/** until waits for a value that is as wanted. */
+export function until<T>(source: Readable<T>, wanted: (value: T) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    if (wanted(source.get())) {
+      resolve();
+      return;
+    }
+    const stop = source.subscribe(() => {
+      if (!wanted(source.get())) return;
+      stop();
+      resolve();
+    });
+  });
+}

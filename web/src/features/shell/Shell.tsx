@@ -25,6 +25,20 @@ const InvitationsPlace = laterPage(async () => (await import('../enrolment/Invit
 const EnrolPlace = laterPage(async () => (await import('../enrolment/EnrolPlace.tsx')).default);
 const EnrolChannelPlace = laterPage(async () => (await import('../enrolment/EnrolChannelPlace.tsx')).default);
 
+/** bringPlace fetches the code of the place that an address leads to. */
+export function bringPlace(route: Route): Promise<unknown> {
+  switch (route.page) {
+    case 'channel':
+      return (route.tab === 'enrol' ? EnrolChannelPlace : ChannelPlace).bring();
+    case 'group':
+      return (route.tab === 'enrol' ? EnrolPlace : GroupPlace).bring();
+    case 'home':
+      return HomePlace.bring();
+    default:
+      return Promise.resolve(); // seldom where somebody begins
+  }
+}
+
 /** Shell is the page of somebody who is signed in: the list on the left, and the place where they are. */
 export function Shell() {
   const { router } = useRoot();
