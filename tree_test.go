@@ -196,6 +196,33 @@ func TestGeneratorsMatchLibraries(t *testing.T) {
 	}
 }
 
+// TestSoak holds the list of packages in the Makefile: each that has a long form is in it, so that none is left out of
+// `make soak` in silence.
+func TestSoak(t *testing.T) {
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(makefile), "\nSOAK_PACKAGES ?= ")
+	line, _, _ := strings.Cut(rest, "\n")
+	listed := strings.Fields(line)
+	for _, folder := range tree(t) {
+		isLong := slices.ContainsFunc(folder.files, func(f goFile) bool { return f.isTest && folder.name != "." && asksForSoak(t, f.name) })
+		if isListed := slices.Contains(listed, "./"+folder.name); isLong != isListed {
+			t.Errorf("%s: tests with a long form: %t, in SOAK_PACKAGES: %t", folder.name, isLong, isListed)
+		}
+	}
+}
+
+// asksForSoak reports whether a file has something that is longer in the long form.
+func asksForSoak(t *testing.T, name string) bool {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc([]string{"fault.Long(", "fault.Soak(", `"MUSTER_SOAK"`}, func(use string) bool { return strings.Contains(string(text), use) })
+}
+
 // TestPatterns holds the language of the table itself.
 func TestPatterns(t *testing.T) {
 	for _, test := range []struct {
