@@ -17,34 +17,33 @@ func TestAdmission(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	rng := rand.New(rand.NewPCG(1, 2))
 	type client struct {
-		at    time.Duration
 		tries int
 		bad   bool
 	}
-	var queue []client
+	due := make(map[time.Duration][]client) // by the millisecond in which they come
+	come := func(at time.Duration, c client) {
+		at = at.Truncate(time.Millisecond)
+		due[at] = append(due[at], c)
+	}
 	for range crowd {
-		queue = append(queue, client{at: time.Duration(rng.Int64N(int64(200 * time.Millisecond)))})
+		come(time.Duration(rng.Int64N(int64(200*time.Millisecond))), client{})
 	}
 	for range stubborn {
-		queue = append(queue, client{bad: true})
+		come(0, client{bad: true})
 	}
 	in := map[int]int{} // admitted in each second
 	var done []time.Duration
 	most, farthest := 0, time.Duration(0)
 	for step := time.Duration(0); len(done) < crowd && step < 2*time.Minute; step += time.Millisecond {
-		rng.Shuffle(len(queue), func(i, j int) { queue[i], queue[j] = queue[j], queue[i] })
-		var rest []client
-		for _, c := range queue {
-			if c.at > step {
-				rest = append(rest, c)
-				continue
-			}
+		now := due[step]
+		delete(due, step)
+		rng.Shuffle(len(now), func(i, j int) { now[i], now[j] = now[j], now[i] })
+		for _, c := range now {
 			after, ok := a.enter(begin.Add(step))
 			c.tries++
 			switch {
 			case c.bad:
-				c.at = step + 50*time.Millisecond
-				rest = append(rest, c)
+				come(step+50*time.Millisecond, c)
 			case ok:
 				done = append(done, step)
 				most = max(most, c.tries)
@@ -53,14 +52,12 @@ func TestAdmission(t *testing.T) {
 					t.Fatalf("told to come after %v", after)
 				}
 				farthest = max(farthest, after)
-				c.at = step + after + time.Duration(rng.Int64N(int64(after/4+time.Second/2)))
-				rest = append(rest, c)
+				come(step+after+time.Duration(rng.Int64N(int64(after/4+time.Second/2))), c)
 			}
 			if ok {
 				in[int(step/time.Second)]++
 			}
 		}
-		queue = rest
 	}
 	for second, n := range in {
 		if n > rate+rate {

@@ -2,7 +2,10 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"runtime/pprof"
@@ -256,6 +259,32 @@ func BenchmarkIdle(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkIdleTLS is BenchmarkIdle where the server itself ends TLS: each
+// connection has a goroutine, Go's TLS and what the HTTP server leaves.
+func BenchmarkIdleTLS(b *testing.B) {
+	const people, groups = 2000, 5
+	r := start(b, nil)
+	ps := r.crowd("p", people)
+	r.fullGroups(groups, ps)
+	server := httptest.NewUnstartedServer(r.gw)
+	server.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12} // as the server has it
+	server.StartTLS()
+	defer server.Close()
+	for b.Loop() {
+		before, resident, cpu := inUse(), residentBytes(b), cpuTime(b)
+		c, news := crowdProcess(b, crowdOrder{URL: server.URL, Tokens: tokens(ps), Parallel: 16})
+		if news.Ready != people {
+			b.Fatalf("%d are ready", news.Ready)
+		}
+		b.ReportMetric(float64((cpuTime(b)-cpu).Microseconds())/people, "us-cpu/hello")
+		b.ReportMetric(float64(inUse()-before)/people, "bytes/connection")
+		b.ReportMetric(float64(residentBytes(b)-resident)/people, "resident-bytes/connection")
+		c.end()
+		r.await("the end", func() bool { return r.gw.Stats().Engine.Connections == 0 })
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
 // BenchmarkLargeGroup sends messages of 128 bytes to 10,000 online members of a
 // group, one after another, and says the same to the same people in a channel. It
 // prints what a delivery costs this process of a processor; the members are in
@@ -312,6 +341,19 @@ func cpuTime(b testing.TB) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// residentBytes is what this process holds of the machine's memory.
+func residentBytes(b testing.TB) int64 {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		b.Skip("the system does not tell: ", err)
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(data), &size, &pages); err != nil {
+		b.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 // inUse is the memory of heap and stacks after a collection.

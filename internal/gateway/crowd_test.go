@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -212,7 +213,7 @@ func bareCrowd(order crowdOrder, in *json.Decoder, out *json.Encoder) error {
 	for range max(order.Parallel, 1) {
 		wg.Go(func() {
 			for token := range next {
-				nc, err := bareHello(strings.TrimPrefix(order.URL, "http://"), token)
+				nc, err := bareHello(order.URL, token)
 				if err == nil && order.Room != 0 {
 					err = bareFrame(nc, &musterv1.ClientFrame{Body: &musterv1.ClientFrame_Enter{Enter: &musterv1.Enter{ChannelId: order.Room}}})
 				}
@@ -250,10 +251,14 @@ func bareCrowd(order crowdOrder, in *json.Decoder, out *json.Encoder) error {
 }
 
 // bareHello opens a socket and waits for its welcome.
-func bareHello(address, token string) (net.Conn, error) {
+func bareHello(url, token string) (net.Conn, error) {
+	scheme, address, _ := strings.Cut(url, "://")
 	nc, err := crowdDial(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err
+	}
+	if scheme == "https" {
+		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // the server is this test's
 	}
 	_, err = fmt.Fprintf(nc, "GET /live HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: %s\r\n\r\n", address, wire.SubprotocolProto)

@@ -190,7 +190,7 @@ func (r *rig) tryRaw(inJSON bool, header http.Header) (*raw, error) {
 	if header != nil {
 		d.Header = ws.HandshakeHeaderHTTP(header)
 	}
-	nc, br, _, err := d.Dial(context.Background(), "ws"+strings.TrimPrefix(r.URL, "http"))
+	nc, br, _, err := d.Dial(context.Background(), "ws"+strings.TrimPrefix(r.URL, "http")+"/live")
 	if err != nil {
 		return nil, err
 	}
