@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -169,7 +170,8 @@ func (e *env) watch(r *remote.Remote, id int64, changes bool) error {
 		progress.Set(handled(job.GetCounts()), job.GetTotal())
 	}
 	if err := stream.Err(); err != nil {
-		return err
+		progress.Finish()
+		return e.leave(err, id)
 	}
 	progress.Finish()
 	if job == nil {
@@ -183,6 +185,17 @@ func (e *env) watch(r *remote.Remote, id int64, changes bool) error {
 		return remote.Failed("the enrolment stopped: %s", job.GetFailure())
 	}
 	return nil
+}
+
+// leave explains the end of watching. Whoever interrupts it learns that the job
+// goes on, and its id.
+func (e *env) leave(err error, id int64) error {
+	f := remote.Explain(err, e.Lang)
+	if e.ctx.Err() != nil {
+		f.Advice = fmt.Sprintf(e.Lang.Of("the server goes on with it: `muster enrol watch %d` follows it, `muster enrol show %d` has its counts",
+			"服务器会继续执行：用 muster enrol watch %d 继续观察，用 muster enrol show %d 查看计数"), id, id)
+	}
+	return f
 }
 
 // reportEnrolment prints a job and its counts.

@@ -275,7 +275,7 @@ func (i *rosterImport) run(message *musterv1.ImportRosterRequest) (*musterv1.Imp
 			if err := i.stream.Send(message); errors.Is(err, io.EOF) {
 				break // the answer says why
 			} else if err != nil {
-				return nil, err
+				return nil, i.cut(err)
 			}
 			sent, i.bytes, message = true, 0, &musterv1.ImportRosterRequest{Lines: message.Lines[:0]}
 		}
@@ -285,9 +285,19 @@ func (i *rosterImport) run(message *musterv1.ImportRosterRequest) (*musterv1.Imp
 	}
 	answer, err := i.stream.CloseAndReceive()
 	if err != nil {
-		return nil, err
+		return nil, i.cut(err)
 	}
 	return answer.Msg, nil
+}
+
+// cut explains the end of a stream that did not come to its own. What was sent
+// may stand.
+func (i *rosterImport) cut(err error) error {
+	f := remote.Explain(err, i.env.Lang)
+	if i.env.ctx.Err() != nil {
+		f.Advice = i.env.Lang.Of("some lines may have been taken; running it again is safe", "部分行可能已导入；可安全地重新运行")
+	}
+	return f
 }
 
 // abandon ends the stream because of the file. What was sent may stand.

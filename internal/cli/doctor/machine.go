@@ -21,6 +21,8 @@ func (x *examination) ports(ctx context.Context) []Result {
 	for _, l := range []struct{ check, address string }{{"server.listen", x.Config.Server.Listen}, {"ops.listen", x.Config.Ops.Listen}} {
 		switch {
 		case l.address == "":
+		case x.Running != nil && l.check == "server.listen" && !samePort(l.address, x.Running.URL):
+			results = append(results, skip(l.check, "the running server is at %s, not at %s: it was started with other settings than these", x.Running.URL, l.address))
 		case x.Running != nil:
 			results = append(results, skip(l.check, "%s is the running server's", l.address))
 		default:
@@ -28,6 +30,14 @@ func (x *examination) ports(ctx context.Context) []Result {
 		}
 	}
 	return results
+}
+
+// samePort says whether a server that was told to listen on the address can be
+// the one at the URL. Port 0 takes any, and what is no URL says nothing.
+func samePort(address, at string) bool {
+	_, port, _ := net.SplitHostPort(address)
+	u, err := url.Parse(at)
+	return err != nil || u.Port() == "" || port == "0" || u.Port() == port
 }
 
 func free(ctx context.Context, check, address string) Result {
