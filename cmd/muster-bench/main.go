@@ -184,10 +184,22 @@ func profiled(path string, fn func() error) error {
 	return errors.Join(err, f.Close())
 }
 
+// run prepares PostgreSQL, if it is what is measured, and measures.
+func (c *cli) run(ctx context.Context, k *kong.Context) error {
+	if c.Postgres != "" && k.Command() != "serve-child" {
+		f, err := bench.PreparePostgres(ctx, c.Postgres)
+		if err != nil {
+			return err
+		}
+		show(f)
+	}
+	return k.Run(c)
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
 	k := kong.Parse(&c, kong.Name("muster-bench"), kong.Description("Measures Muster on this machine; prints JSON."), kong.BindTo(ctx, (*context.Context)(nil)))
-	k.FatalIfErrorf(profiled(c.CPUProfile, func() error { return k.Run(&c) }))
+	k.FatalIfErrorf(profiled(c.CPUProfile, func() error { return c.run(ctx, k) }))
 }
