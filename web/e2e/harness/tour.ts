@@ -1,4 +1,4 @@
-import type { Locator, Page } from '@playwright/test';
+import { expect, type Locator, type Page } from '@playwright/test';
 import type { Texts } from './texts.ts';
 import type { World } from './world.ts';
 
@@ -109,20 +109,20 @@ export async function go(page: Page, path: string, t: Texts): Promise<void> {
 
 /** settled waits until a page has what it shows. */
 export async function settled(page: Page, t: Texts): Promise<void> {
-  await page.getByRole('heading', { level: 1 }).first().waitFor();
-  await page.getByText(t.ui.loading, { exact: true }).first().waitFor({ state: 'detached' });
+  await expect(page.locator('h1').first()).toBeAttached(); // a phone shows the list beside it
+  await expect(page.getByText(t.ui.loading, { exact: true })).toHaveCount(0);
 }
 
 /** opened opens what lies over a page, and gives it. */
 export async function opened(page: Page, over: NonNullable<Stop['over']>): Promise<Locator> {
   await over.open(page);
   const found = page.getByRole(over.role);
-  await found.waitFor();
+  await expect(found).toBeVisible();
   return found;
 }
 
-/** closed closes it by Escape, as often as it takes. */
+/** closed closes it by Escape. */
 export async function closed(page: Page, over: Locator): Promise<void> {
   await page.keyboard.press('Escape');
-  await over.waitFor({ state: 'hidden' });
+  await expect(over).toBeHidden();
 }

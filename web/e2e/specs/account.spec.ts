@@ -71,22 +71,45 @@ test('a claim link sets the password of an account that an administrator made', 
   await expect(navigation(page, t)).toContainText(name);
 });
 
-test('a revoked session is thrown out, and a page of its own says why', async ({ server, open, t }) => {
+test('a revoked session is thrown out within a second, and a page of its own says why', async ({ server, open, t }) => {
   const anna = await server.person('anna');
   const here = await open(anna, { path: '/settings/sessions' });
-  const there = await open(anna);
-  await expect(navigation(there, t)).toBeVisible();
-  await here.reload();
-  const others = here.getByRole('button', { name: t.account.revokeNamed('browser') });
-  await expect(others.first()).toBeVisible();
-  await here.getByRole('button', { name: t.account.revokeOthers }).click();
-  const since = Date.now();
-  await expect(there.getByRole('heading', { name: t.account.signIn })).toBeVisible();
-  const took = Date.now() - since;
-  await expect(there.getByText(t.account.ended)).toBeVisible();
-  await expect(here.getByText(t.account.thisSession).first()).toBeVisible();
-  await expect(others).toHaveCount(0);
-  test.info().annotations.push({ type: 'thrown out after ms', description: String(took) });
+  // From the click on one page to the end of the other, by the one clock that both have. The machine may do much else
+  // meanwhile, so the best of five counts.
+  const took: number[] = [];
+  for (let trial = 0; trial < 5 && !took.some((ms) => ms <= 1000); trial++) {
+    const there = await open(anna);
+    await expect(navigation(there, t)).toBeVisible();
+    await here.reload();
+    const others = here.getByRole('button', { name: t.account.revokeNamed('browser') });
+    await expect(others.first()).toBeVisible();
+    const out = there.evaluate(
+      (signIn) =>
+        new Promise<number>((found) => {
+          const look = () => {
+            const shown = [...document.querySelectorAll('h1')].some((title) => title.textContent === signIn);
+            if (shown) found(performance.timeOrigin + performance.now());
+            else requestAnimationFrame(look);
+          };
+          look();
+        }),
+      t.account.signIn,
+    );
+    await here.evaluate(() => {
+      // oxlint-disable-next-line unicorn/consistent-function-scoping -- this runs in the page
+      const mark = () => Object.assign(window, { clickedAt: performance.timeOrigin + performance.now() });
+      addEventListener('click', mark, { capture: true, once: true });
+    });
+    await here.getByRole('button', { name: t.account.revokeOthers }).click();
+    await expect(there.getByText(t.account.ended)).toBeVisible();
+    const clickedAt: number = await here.evaluate('clickedAt');
+    took.push((await out) - clickedAt);
+    await expect(here.getByText(t.account.thisSession).first()).toBeVisible();
+    await expect(others).toHaveCount(0);
+    await there.close();
+  }
+  expect(Math.min(...took)).toBeLessThanOrEqual(1000);
+  test.info().annotations.push({ type: 'thrown out after ms', description: took.map(Math.round).join(', ') });
 });
 
 test('the profile, the password and the theme', async ({ server, open, t }) => {
