@@ -22,6 +22,14 @@ type messageLog interface {
 	close() error
 }
 
+// openLog opens the log that fits the database.
+func openLog(ctx context.Context, s *Store, opt Options) (messageLog, error) {
+	if opt.URL == "" {
+		return openSQLiteLog(ctx, s, opt)
+	}
+	return openPostgresLog(ctx, s, opt)
+}
+
 // Log is the message log.
 func (s *Store) Log() group.Log { return s.log }
 
