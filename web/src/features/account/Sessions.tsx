@@ -36,7 +36,8 @@ export function Sessions() {
             <div className={styles['device']}>
               <strong>{session.device || session.address}</strong>
               <small>
-                {session.address} · {t.account.signedInSince(f.dateTime(Number(session.createdMs)))} ·{' '}
+                {session.address && `${session.address} · `}
+                {t.account.signedInSince(f.dateTime(Number(session.createdMs)))} ·{' '}
                 {t.account.lastSeen(f.fromNow(Number(session.seenMs)))}
               </small>
             </div>

@@ -23,7 +23,7 @@ export function LimitsPage() {
     <Page wide>
       <p className={styles['soft']}>{t.admin.limitsHint}</p>
       {!facts && <Banner look="warn">{t.errors.reasons.offline}</Banner>}
-      <dl className={styles['facts']}>
+      <dl className={styles['facts']} data-wide>
         {facts?.map(([name, value, hint]) => (
           <div key={name}>
             <dt>{name}</dt>
