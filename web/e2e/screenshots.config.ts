@@ -1,3 +1,3 @@
 import { configuration } from './harness/configuration.ts';
 
-export default configuration({ testDir: 'screenshots', workers: 1, timeout: 120_000 });
+export default configuration({ testDir: 'screenshots', workers: 1 });

@@ -27,11 +27,13 @@ export function configuration(own: PlaywrightTestConfig): PlaywrightTestConfig {
     forbidOnly: Boolean(process.env['MUSTER_TEST_BROWSER_REQUIRED']),
     retries: 0,
     // Bounds for a machine that does much else meanwhile. Nothing passes by waiting.
-    timeout: 120_000,
-    expect: { timeout: 20_000 },
+    timeout: 240_000,
+    expect: { timeout: 45_000 },
     outputDir: process.env['MUSTER_TEST_OUTPUT'] ?? '../../tmp/e2e',
     reporter: process.env['MUSTER_TEST_REPORT'] ? [['./harness/report.ts']] : [['list']],
     use: {
+      actionTimeout: 60_000,
+      navigationTimeout: 60_000,
       screenshot: 'only-on-failure',
       trace: process.env['MUSTER_TEST_TRACE'] ? 'retain-on-failure' : 'off',
       launchOptions: {
