@@ -41,6 +41,8 @@ type tail struct {
 	channel int64
 	at      int64 // the last seq of the group that was shown; -1: none yet
 	shown   int
+	// followed says that it was connected before.
+	followed bool
 }
 
 // Run follows.
@@ -94,18 +96,27 @@ func (t *tail) run() error {
 	pause := tailFirstPause
 	for {
 		err := t.once()
-		closed, broken := errors.AsType[*client.ClosedError](err)
-		if !broken || closed.Retry == musterv1.Retry_RETRY_NEVER {
+		after, again := t.goesOn(err)
+		if !again {
 			return err
 		}
-		t.env.Tell("muster: %v; connecting again", "muster: %v；正在重连", closed)
+		t.env.Tell("muster: %v; connecting again", "muster: %v；正在重连", err)
 		select {
 		case <-t.env.ctx.Done():
 			return t.env.ctx.Err()
-		case <-time.After(max(pause, closed.After)):
+		case <-time.After(max(pause, after)):
 			pause = min(2*pause, tailLastPause)
 		}
 	}
+}
+
+// goesOn says whether to connect again after an error, and after what time at the
+// least. Once it has followed, it waits for a server that is away, too.
+func (t *tail) goesOn(err error) (after time.Duration, again bool) {
+	if closed, broken := errors.AsType[*client.ClosedError](err); broken {
+		return closed.After, closed.Retry != musterv1.Retry_RETRY_NEVER
+	}
+	return 0, t.followed && remote.Explain(err, t.env.Lang).Exit == remote.ExitUnreachable
 }
 
 // once is one connection's life.
@@ -122,6 +133,7 @@ func (t *tail) once() error {
 	if err != nil {
 		return err
 	}
+	t.followed = true
 	defer func() { _ = live.Close() }() // it has ended, or we have
 	if err := t.begin(live); err != nil {
 		return err

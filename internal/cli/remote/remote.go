@@ -236,7 +236,9 @@ func (r *Remote) Address() (string, error) {
 	}
 	data, err := os.ReadFile(filepath.Join(r.dataDir, AddressName))
 	if err != nil {
-		return "", Failed("the server's address is not known here: name it with --server URL (%v)", err)
+		f := Failed("the server's address is not known here: name it with --server URL (%v)", err)
+		f.Exit = ExitUnreachable // it writes the file when it serves, and takes it away when it stops
+		return "", f
 	}
 	return strings.TrimSpace(string(data)), nil
 }
