@@ -36,7 +36,7 @@ interface TraceEvent {
   ts: number;
   dur?: number;
   tdur?: number;
-  args?: { frame_reporter?: { state?: string } };
+  args?: { frame_reporter?: { state?: string; frame_sequence?: number } };
 }
 
 // As few as tell what is asked: each event costs the page time.
@@ -79,14 +79,19 @@ function summed(events: TraceEvent[]): Traced {
   const gaps = draws.slice(1).map((ts, index) => (ts - (draws[index] ?? ts)) / 1000);
   gaps.sort((a, b) => a - b);
   const at = (share: number) => gaps[Math.min(gaps.length - 1, Math.floor(gaps.length * share))] ?? 0;
-  const states = inside.map((event) => event.args?.frame_reporter?.state);
+  // One frame may be reported twice: once for the page's part and once for the compositor's.
+  const frames = (state: string) => {
+    const reports = inside.map((event) => event.args?.frame_reporter);
+    return new Set(reports.filter((report) => report?.state?.startsWith(state)).map((report) => report?.frame_sequence))
+      .size;
+  };
   const tasks = onMain.filter((event) => event.name === 'RunTask');
   const rasters = inside.filter((event) => event.name === 'RasterTask');
   const busy = (names: readonly string[]) => outermost(onMain, names) / 1000 / seconds;
   return {
     drawn: gaps.length / seconds,
-    presented: states.filter((state) => state?.startsWith('STATE_PRESENTED')).length / seconds,
-    dropped: states.filter((state) => state === 'STATE_DROPPED').length / seconds,
+    presented: frames('STATE_PRESENTED') / seconds,
+    dropped: frames('STATE_DROPPED') / seconds,
     gapP50: at(0.5),
     gapP99: at(0.99),
     gapLongest: at(1),

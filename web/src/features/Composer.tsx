@@ -17,6 +17,8 @@ interface ComposerProps {
   note?: string | undefined;
   /** What stands above the field: what is answered. When it changes the field takes the focus. */
   above?: { key: number; shown: ReactNode; onCancel: () => void } | undefined;
+  /** What is chosen for the message beside its text; it stands above the field. */
+  options?: ReactNode;
   /** send takes the text; when it rejects or answers false the text stays. */
   onSend: (text: string) => Promise<boolean>;
   onTyping?: () => void;
@@ -26,7 +28,7 @@ const encoder = new TextEncoder();
 
 /** Composer is where a message is written. What is typed outlives errors, other pages and reloads. */
 export function Composer(props: ComposerProps) {
-  const { place, label, sendLabel, maxBytes, disabled = false, note, above, onSend, onTyping } = props;
+  const { place, label, sendLabel, maxBytes, disabled = false, note, above, options, onSend, onTyping } = props;
   const { drafts } = useHome();
   const [text, setText] = useState(() => drafts.read(place));
   const [busy, setBusy] = useState(false);
@@ -82,6 +84,7 @@ export function Composer(props: ComposerProps) {
         void send();
       }}
     >
+      {options}
       {above?.shown}
       <div className={styles['box']} data-disabled={disabled || undefined}>
         <textarea

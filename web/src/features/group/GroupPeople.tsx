@@ -1,25 +1,27 @@
-import { useCallback, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 
 import { memberOf, type Member } from '../../state/members.ts';
-import type { Scope } from '../../state/scope.ts';
+import type { SubgroupsValue } from '../../state/subgroups.ts';
 import { useTexts } from '../../ui/texts.tsx';
-import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
+import { useStore } from '../../ui/useStore.ts';
 import { useHome } from '../context.tsx';
 import { Link } from '../Link.tsx';
 import { PeopleList } from '../PeopleList.tsx';
-import { useOpened } from '../useOpened.ts';
 import styles from './GroupPeople.module.css';
 import { roleName, rolesDown } from './roles.ts';
 
 const shown = 100;
 
+interface GroupPeopleProps {
+  groupId: bigint;
+  subgroups: SubgroupsValue | undefined;
+}
+
 /** GroupPeople lists a group's subgroups and its first members, by role, with the way to all of them. */
-export function GroupPeople({ groupId }: { groupId: bigint }) {
+export function GroupPeople({ groupId, subgroups }: GroupPeopleProps) {
   const { t, f } = useTexts();
   const home = useHome();
   const count = useStore(home.groups.value).byId.get(groupId)?.memberCount ?? 0;
-  const opened = useOpened(useCallback((scope: Scope) => home.openSubgroups(groupId, scope), [home, groupId]));
-  const subgroups = useStoreMaybe(opened?.value);
   const [members, setMembers] = useState<readonly Member[]>([]);
   useEffect(() => {
     if (!subgroups?.loaded) return;

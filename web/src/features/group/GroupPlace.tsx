@@ -1,12 +1,16 @@
+import { useCallback } from 'react';
+
 import { Role } from '../../api/gen/muster/v1/group_pb.ts';
+import type { Scope } from '../../state/scope.ts';
 import { Avatar } from '../../ui/Avatar.tsx';
 import { EmptyState } from '../../ui/EmptyState.tsx';
 import { laterPage } from '../../ui/later.tsx';
 import { useTexts } from '../../ui/texts.tsx';
-import { useStore } from '../../ui/useStore.ts';
+import { useStore, useStoreMaybe } from '../../ui/useStore.ts';
 import { useHome } from '../context.tsx';
 import { EnrolButton } from '../enrolment/EnrolButton.tsx';
 import { Place } from '../shell/Place.tsx';
+import { useOpened } from '../useOpened.ts';
 import { GroupActions } from './GroupActions.tsx';
 import { GroupPeople } from './GroupPeople.tsx';
 import { Talking } from './Talking.tsx';
@@ -26,6 +30,8 @@ export function GroupPlace({ id, tab, item = 0n }: GroupPlaceProps) {
   const home = useHome();
   const { loaded, byId } = useStore(home.groups.value);
   const group = byId.get(id);
+  const opened = useOpened(useCallback((scope: Scope) => home.openSubgroups(id, scope), [home, id]));
+  const subgroups = useStoreMaybe(opened?.value);
   if (!group) {
     const title = loaded ? t.errors.reasons.group_not_found : t.ui.loading;
     return (
@@ -45,9 +51,13 @@ export function GroupPlace({ id, tab, item = 0n }: GroupPlaceProps) {
           <GroupActions group={group} />
         </>
       }
-      aside={tab === '' ? <GroupPeople groupId={id} /> : undefined}
+      aside={tab === '' ? <GroupPeople groupId={id} subgroups={subgroups} /> : undefined}
     >
-      {tab === '' ? <Talking id={id} name={group.name} /> : <GroupPages group={group} tab={tab} item={item} />}
+      {tab === '' ? (
+        <Talking id={id} name={group.name} subgroups={subgroups?.loaded ? subgroups.all : undefined} />
+      ) : (
+        <GroupPages group={group} tab={tab} item={item} />
+      )}
     </Place>
   );
 }

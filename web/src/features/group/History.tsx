@@ -5,6 +5,7 @@ import { explain } from '../../i18n/explain.ts';
 import { unreadOf } from '../../state/groups.ts';
 import type { GroupLog } from '../../state/log.ts';
 import type { Quotes } from '../../state/quotes.ts';
+import type { OneSubgroup } from '../../state/subgroups.ts';
 import { Badge } from '../../ui/Badge.tsx';
 import { Banner } from '../../ui/Banner.tsx';
 import { Button } from '../../ui/Button.tsx';
@@ -26,6 +27,7 @@ export interface HistoryHandle {
 interface HistoryProps {
   log: GroupLog;
   quotes: Quotes;
+  subgroups: readonly OneSubgroup[];
   /** The last message that was read when the group was opened; undefined: all were. */
   unreadAfter: number | undefined;
   onReply: (seq: number) => void;
@@ -38,7 +40,7 @@ const markedMs = 2_500;
 const farFromUnread = 25;
 
 /** History shows a group's log, both ways, and what is on its way into it. */
-export function History({ log, quotes, unreadAfter, onReply, ref }: HistoryProps) {
+export function History({ log, quotes, subgroups, unreadAfter, onReply, ref }: HistoryProps) {
   const { t, f } = useTexts();
   const home = useHome();
   const me = useMe();
@@ -136,6 +138,7 @@ export function History({ log, quotes, unreadAfter, onReply, ref }: HistoryProps
           <HistoryRow
             row={row}
             quotes={quotes}
+            subgroups={subgroups}
             marked={row.kind === 'entry' && row.entry.seq === marked}
             onReply={onReply}
             onJump={(seq) => void jumpTo(seq)}

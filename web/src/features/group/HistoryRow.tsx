@@ -4,11 +4,13 @@ import type { ReactNode } from 'react';
 import { explain } from '../../i18n/explain.ts';
 import type { Outgoing } from '../../state/outbox.ts';
 import type { Quotes } from '../../state/quotes.ts';
+import type { OneSubgroup } from '../../state/subgroups.ts';
 import { Button, IconButton } from '../../ui/Button.tsx';
 import { useTexts } from '../../ui/texts.tsx';
 import { useStore } from '../../ui/useStore.ts';
 import { useHome, useMe, useRoot } from '../context.tsx';
 import { Talk } from '../Talk.tsx';
+import { AddressedTo } from './AddresseeChoice.tsx';
 import styles from './History.module.css';
 import { Quote } from './Quote.tsx';
 import type { Row } from './rows.ts';
@@ -16,6 +18,7 @@ import type { Row } from './rows.ts';
 interface HistoryRowProps {
   row: Row;
   quotes: Quotes;
+  subgroups: readonly OneSubgroup[];
   /** It was jumped to. */
   marked: boolean;
   onReply: (seq: number) => void;
@@ -23,7 +26,7 @@ interface HistoryRowProps {
 }
 
 /** HistoryRow is one line of the history. */
-export function HistoryRow({ row, quotes, marked, onReply, onJump }: HistoryRowProps) {
+export function HistoryRow({ row, quotes, subgroups, marked, onReply, onJump }: HistoryRowProps) {
   const { t, f } = useTexts();
   switch (row.kind) {
     case 'day':
@@ -31,7 +34,7 @@ export function HistoryRow({ row, quotes, marked, onReply, onJump }: HistoryRowP
     case 'unread':
       return <p className={styles['unread']}>{t.group.unread}</p>;
     case 'outgoing':
-      return <OutgoingTalk out={row.out} follows={row.follows} head={quote(row.out.replyTo)} />;
+      return <OutgoingTalk out={row.out} follows={row.follows} head={head(row.out)} />;
     case 'entry': {
       const { entry } = row;
       if (entry.kind === 'joined') return <p className={styles['note']}>{t.group.joined(entry.count)}</p>;
@@ -44,7 +47,7 @@ export function HistoryRow({ row, quotes, marked, onReply, onJump }: HistoryRowP
             time={f.time(entry.timeMs)}
             follows={row.follows}
             text={entry.text}
-            head={quote(entry.replyTo)}
+            head={head(entry)}
             actions={
               <IconButton label={t.group.replyTo(entry.nickname)} onClick={() => onReply(entry.seq)}>
                 <Reply size={16} aria-hidden />
@@ -56,8 +59,14 @@ export function HistoryRow({ row, quotes, marked, onReply, onJump }: HistoryRowP
     }
   }
 
-  function quote(seq: number) {
-    return seq > 0 ? <Quote quotes={quotes} seq={seq} onJump={() => onJump(seq)} /> : undefined;
+  function head({ replyTo, subgroupId }: { replyTo: number; subgroupId: bigint }) {
+    const follows = 'follows' in row && row.follows;
+    return (
+      <>
+        {subgroupId !== 0n && !follows && <AddressedTo subgroupId={subgroupId} subgroups={subgroups} />}
+        {replyTo > 0 && <Quote quotes={quotes} seq={replyTo} onJump={() => onJump(replyTo)} />}
+      </>
+    );
   }
 }
 

@@ -1,7 +1,9 @@
 import { useCallback, useRef, useState } from 'react';
 
+import { Addressee } from '../../state/addressee.ts';
 import { Quotes } from '../../state/quotes.ts';
 import type { Scope } from '../../state/scope.ts';
+import type { OneSubgroup } from '../../state/subgroups.ts';
 import { Typing } from '../../state/typing.ts';
 import { EmptyState } from '../../ui/EmptyState.tsx';
 import { useTexts } from '../../ui/texts.tsx';
@@ -10,11 +12,21 @@ import { Composer } from '../Composer.tsx';
 import { useHome, useMe } from '../context.tsx';
 import { useLimits } from '../useLimits.ts';
 import { useOpened } from '../useOpened.ts';
+import { AddresseeChoice } from './AddresseeChoice.tsx';
 import { History, type HistoryHandle } from './History.tsx';
 import { Answering } from './Quote.tsx';
 
+interface TalkingProps {
+  id: bigint;
+  name: string;
+  /** undefined: not known yet. */
+  subgroups: readonly OneSubgroup[] | undefined;
+}
+
+const none: readonly OneSubgroup[] = [];
+
 /** Talking is what is written in a group, and where one writes. */
-export function Talking({ id, name }: { id: bigint; name: string }) {
+export function Talking({ id, name, subgroups }: TalkingProps) {
   const { t, f } = useTexts();
   const home = useHome();
   const me = useMe();
@@ -46,8 +58,13 @@ export function Talking({ id, name }: { id: bigint; name: string }) {
     setReplyTo(seq);
     home.drafts.write(`g${id}.reply`, seq === 0 ? '' : String(seq));
   }
+  const [addressee] = useState(() => new Addressee(home.drafts, id));
   async function send(text: string): Promise<boolean> {
-    home.outbox.add({ groupId: id, text, replyTo });
+    const chosen = addressee.take();
+    // A subgroup that was removed meanwhile is nobody to write to.
+    const there = subgroups === undefined || subgroups.some((subgroup) => subgroup.id === chosen);
+    const subgroupId = there ? chosen : 0n;
+    home.outbox.add({ groupId: id, text, replyTo, subgroupId });
     reply(0);
     void history.current?.toEnd();
     return true;
@@ -59,6 +76,7 @@ export function Talking({ id, name }: { id: bigint; name: string }) {
           ref={history}
           log={open.log}
           quotes={open.quotes}
+          subgroups={subgroups ?? none}
           unreadAfter={place === 'end' ? undefined : opened.readSeq}
           onReply={reply}
         />
@@ -71,6 +89,7 @@ export function Talking({ id, name }: { id: bigint; name: string }) {
         sendLabel={t.group.send}
         maxBytes={limits.groupTextBytes}
         note={typing.length > 0 ? t.group.writing(f.list([...typing]), typing.length) : undefined}
+        options={subgroups && subgroups.length > 0 && <AddresseeChoice addressee={addressee} subgroups={subgroups} />}
         above={
           replyTo > 0 && open
             ? {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Entry } from '../../state/log.ts';
 import type { Outgoing } from '../../state/outbox.ts';
-import { indexOf, rowsOf, type Row } from './rows.ts';
+import { heightOf, indexOf, rowsOf, type Row } from './rows.ts';
 
 const noon = new Date(2026, 2, 4, 12).getTime();
 const minute = 60_000;
@@ -57,6 +57,20 @@ const cases: [string, Entry[], Outgoing[], number | undefined, string][] = [
   ['a note between', [entry(1), entry(2, { kind: 'joined', senderId: 0n }), entry(3)], [], undefined, 'day +1 +2 +3'],
   ['on the way', [entry(1)], [out('a'), out('b'), out('c', { replyTo: 1 })], undefined, 'day +1 -a -b +c'],
   ['on the way and there', [entry(1), entry(2)], [out('id2'), out('b')], undefined, 'day +1 -2 -b'],
+  [
+    'for a subgroup',
+    [entry(1), entry(2, { subgroupId: 4n }), entry(3, { subgroupId: 4n }), entry(4)],
+    [],
+    undefined,
+    'day +1 +2 -3 +4',
+  ],
+  [
+    'on the way to a subgroup',
+    [entry(1)],
+    [out('a', { subgroupId: 4n }), out('b', { subgroupId: 4n }), out('c')],
+    undefined,
+    'day +1 +a -b +c',
+  ],
   ['nothing there', [], [out('a')], undefined, '+a'],
 ];
 
@@ -71,4 +85,9 @@ test('a message keeps its key when it has arrived, and is found by its seq', () 
   const after = rowsOf([entry(1), entry(2)], [], 1n, undefined, true);
   expect(after.map((row) => row.key)).toEqual(before.map((row) => row.key));
   expect([indexOf(after, 2, false), indexOf(after, 9, false), indexOf(after, 1, true)]).toEqual([2, -1, -1]);
+});
+
+test('a message for a subgroup is guessed higher where it says so', () => {
+  const rows = rowsOf([entry(1), entry(2, { subgroupId: 4n }), entry(3, { subgroupId: 4n })], [], 1n, undefined, false);
+  expect(rows.map(heightOf)).toEqual([52, 74, 26]);
 });

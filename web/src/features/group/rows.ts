@@ -41,6 +41,7 @@ export function rowsOf(
       before?.kind === 'text' &&
       entry.kind === 'text' &&
       entry.replyTo === 0 &&
+      entry.subgroupId === before.subgroupId &&
       before.senderId === entry.senderId &&
       entry.timeMs - before.timeMs < togetherMs;
     // One's own message keeps the key that it had on its way, so the row stays the same one.
@@ -48,17 +49,20 @@ export function rowsOf(
     rows.push({ key, kind: 'entry', entry, follows: together && !newDay && !unread });
     before = entry;
   }
-  let mine = before?.kind === 'text' && before.senderId === me;
+  // For whom the message above is that is one's own too.
+  let mine = before?.kind === 'text' && before.senderId === me ? before.subgroupId : undefined;
   for (const out of outgoing) {
     if (known.has(out.id)) continue;
-    rows.push({ key: `o${out.id}`, kind: 'outgoing', out, follows: mine && out.replyTo === 0 });
-    mine = true;
+    rows.push({ key: `o${out.id}`, kind: 'outgoing', out, follows: mine === out.subgroupId && out.replyTo === 0 });
+    mine = out.subgroupId;
   }
   return rows;
 }
 
 /** The height of the line that is quoted above an answer. */
 const quoteHeight = 26;
+/** The height of the line that says for which subgroup a message is. */
+const addressedHeight = 22;
 
 /** heightOf guesses how high a row is drawn, in px, before it is. */
 export function heightOf(row: Row): number {
@@ -67,8 +71,9 @@ export function heightOf(row: Row): number {
   const text = row.kind === 'entry' ? row.entry.text : row.out.text;
   let lines = 0;
   for (const line of text.split('\n')) lines += 1 + Math.floor(line.length / 90);
-  const replyTo = row.kind === 'entry' ? row.entry.replyTo : row.out.replyTo;
-  return lines * 22 + (row.follows ? 4 : 30) + (replyTo > 0 ? quoteHeight : 0);
+  const { replyTo, subgroupId } = row.kind === 'entry' ? row.entry : row.out;
+  const addressed = subgroupId !== 0n && !row.follows ? addressedHeight : 0;
+  return lines * 22 + (row.follows ? 4 : 30) + (replyTo > 0 ? quoteHeight : 0) + addressed;
 }
 
 function dayOf(ms: number): number {
