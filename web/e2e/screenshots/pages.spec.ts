@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { devices, type Page } from '@playwright/test';
-import { composer, said, write } from '../harness/acts.ts';
+import { composer, navigation, said, write } from '../harness/acts.ts';
 import { expect, test } from '../harness/fixtures.ts';
 import { Live } from '../harness/live.ts';
 import { texts, type Language } from '../harness/texts.ts';
@@ -114,6 +114,7 @@ for (const language of ['en', 'zh'] as Language[]) {
     await expect(hand.getByRole('heading', { level: 1 })).toBeVisible();
     await shoot(hand, 'phone-invitation-dark');
     await hand.goto('/');
+    await expect(navigation(hand, t).getByRole('link', { name: new RegExp(w.inside[1] ?? '') })).toBeVisible();
     await shoot(hand, 'phone-list-dark');
     await hand.goto(`/g/${group}`);
     await expect(hand.getByRole('log')).toContainText(w.kept.at(-1) ?? '');

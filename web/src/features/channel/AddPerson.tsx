@@ -83,7 +83,7 @@ export function AddPerson({ channel, onAdded, onClose }: AddPersonProps) {
               <small>@{account.name}</small>
             </span>
             <Button
-              className={styles['count']}
+              className={styles['act']}
               busy={act.busy}
               aria-label={t.channel.add.act(account.nickname || account.name)}
               onClick={() => void act.run(() => add(account))}
