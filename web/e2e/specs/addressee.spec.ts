@@ -23,6 +23,8 @@ test('a message for a subgroup says so, and its draft outlives a reload', async 
   await composer(page, t, 'Night shift').press('Enter');
   await expect(history(page, t).getByText(t.group.toSubgroup('Stewards'))).toBeVisible();
   await expect(to).toHaveValue('0');
+  await expect(history(page, t)).toContainText('gates open at six');
+  await expect(history(page, t).getByText(t.group.sending)).toHaveCount(0);
   const { messages } = await ben.call('GroupService/ListMessages', { groupId: group });
   expect(messages.at(-1)).toMatchObject({ text: 'gates open at six' });
   expect(Number(messages.at(-1).subgroupId)).toBeGreaterThan(0);
