@@ -24,6 +24,9 @@ const (
 	bodyNickname = 6
 )
 
+// bodyRoom is what a body takes beside its texts, as a rule.
+const bodyRoom = 32
+
 // appendBody appends a message's muster.store.v1.Body. Fields that are 0 or
 // empty are left out, as protobuf does.
 func appendBody(b []byte, d *group.Draft) []byte {

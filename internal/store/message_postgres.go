@@ -167,7 +167,7 @@ func (l *pgLog) enqueue(p *pending, d *group.Draft) error {
 	if err := checkDraft(d); err != nil {
 		return err
 	}
-	p.entry = &entry{Message: group.Message{Draft: *d}, rec: appendBody(nil, d)}
+	p.entry = &entry{Message: group.Message{Draft: *d}, rec: appendBody(make([]byte, 0, len(d.Text)+len(d.Nickname)+bodyRoom), d)}
 	p.size, p.queued = p.entry.cost(), stopwatch()
 	p.key = pgKey(d)
 	const spread = 0x9E3779B97F4A7C15                            // 2^64 / golden ratio
