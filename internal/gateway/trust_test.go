@@ -172,7 +172,7 @@ func TestReturnOfCrowd(t *testing.T) {
 	case long():
 		n, rate = 19_000, 1000
 	case raceEnabled: // which makes handshakes many times slower: the rate has to be the bound
-		n, rate = 100, 4
+		n, rate = 60, 4
 	}
 	// The stay is let in generously at first, so that the test does not take
 	// as long again.
