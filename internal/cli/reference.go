@@ -90,7 +90,7 @@ in the form of the HTTP API (ids and counts of 64 bits are strings), and an erro
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | it was tried and failed |
+| 1 | it was tried and failed; a file was read and no line of it could be taken |
 | 2 | the command line, or the configuration, is wrong |
 | 3 | no server answers |
 | 4 | the server refused: not allowed, not found, a limit |

@@ -195,6 +195,9 @@ func (c *channelImportCmd) Run(e *env) error {
 		}
 		i.progress.Finish()
 		i.report(answer)
+		if answer.GetBad() > 0 && answer.GetAdded()+answer.GetChanged()+answer.GetUnchanged() == 0 {
+			return remote.Failed("no line of %s could be taken", c.File)
+		}
 		return nil
 	})
 }
