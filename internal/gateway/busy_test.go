@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+	"time"
 
 	musterv1 "muster/gen/muster/v1"
 
 	"muster/internal/account"
 	"muster/internal/config"
 	"muster/internal/gateway"
+	"muster/internal/gateway/engine"
 	"muster/internal/wire"
 )
 
@@ -66,6 +68,30 @@ func TestHellosAreBounded(t *testing.T) {
 		if frames, code := c.next(); code != 0 || frames[0].GetWelcome().GetAccountId() != int64(ps[i].id) {
 			t.Errorf("within the bound: %v, %d", frames, code)
 		}
+	}
+}
+
+// TestStopWithStuckHello stops while a hello waits for a store that does not answer:
+// its look-up is given up with the grace, and Run returns.
+func TestStopWithStuckHello(t *testing.T) {
+	for _, kind := range []engine.Kind{engine.KindAuto, engine.KindThreads} {
+		t.Run(string(kind), func(t *testing.T) {
+			r, held := hold(t, func(o *gateway.Options) { o.StopGrace, o.EngineKind = 100*time.Millisecond, kind })
+			r.raw(false, nil).hello("x")
+			<-held.asked
+			ended := make(chan error, 1)
+			go func() { ended <- r.stop() }()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("Run: %v", err)
+				}
+			case <-time.After(patience):
+				t.Error("Run does not return while a look-up hangs")
+				close(held.gate)
+				<-ended
+			}
+		})
 	}
 }
 

@@ -258,9 +258,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctxWork.Done():
 		g.stopping.Store(true)
 	}
+	// Nobody waits any longer for what is still under way: a handler that does
+	// would hold up the engine's end.
+	g.end()
 	stop()
 	err = work.Wait()
-	g.end()
 	g.tasksMu.Lock()
 	g.ended = true
 	g.tasksMu.Unlock()
@@ -289,22 +291,22 @@ const (
 // sayGoodbye is the first step of the stop.
 func (g *Gateway) sayGoodbye() {
 	g.stopping.Store(true)
-	deadline := time.After(g.opt.StopGrace)
-	pause := time.NewTicker(5 * time.Millisecond)
-	defer pause.Stop()
-	for late := false; g.inFlight.Load() > 0 && !late; {
-		select {
-		case <-deadline:
-			late = true
-		case <-pause.C:
-		}
-	}
+	grace, cancel := context.WithTimeout(context.Background(), g.opt.StopGrace)
+	defer cancel()
+	await(grace, func() bool { return g.inFlight.Load() == 0 })
 	for _, s := range g.dir.all() {
 		s.close(closeRestart, returnAfter+rand.N(returnWithin))
 	}
-	for g.engine.Stats().Connections > 0 {
+	await(grace, func() bool { return g.engine.Stats().Connections == 0 })
+}
+
+// await waits until cond holds or ctx ends.
+func await(ctx context.Context, cond func() bool) {
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
+	for !cond() {
 		select {
-		case <-deadline:
+		case <-ctx.Done():
 			return
 		case <-pause.C:
 		}
