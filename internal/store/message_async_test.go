@@ -80,8 +80,9 @@ func TestAsyncSendsKeepTheirOrder(t *testing.T) {
 	})
 }
 
-// TestAsyncSendSurvivesChangesOfMembers sends while members come and go, so that
-// the writer sends some back: all are answered.
+// TestAsyncSendSurvivesChangesOfMembers sends while members come and go, with ids
+// of which none tells that it is new, so that the writer has to find out anew: all
+// are answered, and stand in the order of the calls.
 func TestAsyncSendSurvivesChangesOfMembers(t *testing.T) {
 	t.Parallel()
 	forEachStore(t, func(t *testing.T, s *Store) {
@@ -90,7 +91,7 @@ func TestAsyncSendSurvivesChangesOfMembers(t *testing.T) {
 		const messages = 300
 		results := make(chan error, messages)
 		for n := range messages {
-			log.AppendAsync(t.Context(), textDraft(1, 2, fmt.Sprintf("id-%05d", n), "x"), func(_ group.Receipt, err error) { results <- err })
+			log.AppendAsync(t.Context(), textDraft(1, 2, fmt.Sprintf("id-%05d", messages-n), fmt.Sprint(n)), func(_ group.Receipt, err error) { results <- err })
 			s.members.changed(1)
 		}
 		for range messages {
@@ -98,8 +99,14 @@ func TestAsyncSendSurvivesChangesOfMembers(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := len(readAll(t, s, 1)); n != messages {
-			t.Errorf("%d messages stand, want %d", n, messages)
+		stand := readAll(t, s, 1)
+		if len(stand) != messages {
+			t.Fatalf("%d messages stand, want %d", len(stand), messages)
+		}
+		for n, m := range stand {
+			if m.Text != fmt.Sprint(n) {
+				t.Fatalf("%q stands at place %d", m.Text, n)
+			}
 		}
 	})
 }

@@ -61,7 +61,7 @@ type sqliteLog struct {
 	writeErr   error // of the last batch, nil when it succeeded
 	writeErrAt time.Time
 
-	// retries are messages of AppendAsync that have to be tried again.
+	// retries are messages of AppendAsync that were renewed too often.
 	retries sync.WaitGroup
 
 	// The writer's own.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,9 +131,9 @@ func (l *sqliteLog) Append(ctx context.Context, d group.Draft) (group.Receipt, e
 	}
 }
 
-// AppendAsync implements group.AsyncLog. A message that the writer sends back,
-// because the group's members or the remembered ids changed just then, is tried
-// again beside and may lose its turn.
+// AppendAsync implements group.AsyncLog. What does not hold any more when the
+// message has its turn, because the group's members or the remembered ids changed
+// just then, the writer finds out anew; see renew.
 func (l *sqliteLog) AppendAsync(ctx context.Context, d group.Draft, done func(group.Receipt, error)) {
 	p, err := l.prepare(ctx, &d)
 	if err != nil {
@@ -167,11 +168,8 @@ func (l *sqliteLog) prepare(ctx context.Context, d *group.Draft) (*pending, erro
 
 // enqueue hands a message to the writer, unless it stands already.
 func (l *sqliteLog) enqueue(ctx context.Context, p *pending) (first group.Receipt, repeated bool, err error) {
-	if p.generation, err = l.maySend(ctx, &p.entry.Draft); err != nil {
-		return group.Receipt{}, false, err
-	}
-	if first, ok, err := l.findKey(ctx, p); err != nil || ok {
-		return first.receipt(true), ok, err
+	if first, repeated, err = l.findOut(ctx, p); err != nil || repeated {
+		return first, repeated, err
 	}
 	p.entry.state.pins.Add(1) // the writer's
 	if err := l.queue.put(p); err != nil {
@@ -179,6 +177,16 @@ func (l *sqliteLog) enqueue(ctx context.Context, p *pending) (first group.Receip
 		return group.Receipt{}, false, err
 	}
 	return group.Receipt{}, false, nil
+}
+
+// findOut looks whether the sender may send, and whether the message stands
+// already.
+func (l *sqliteLog) findOut(ctx context.Context, p *pending) (first group.Receipt, repeated bool, err error) {
+	if p.generation, err = l.maySend(ctx, &p.entry.Draft); err != nil {
+		return group.Receipt{}, false, err
+	}
+	stands, repeated, err := l.findKey(ctx, p)
+	return stands.receipt(true), repeated, err
 }
 
 // findKey looks for a message that was sent before: among the keys in memory,
@@ -275,7 +283,11 @@ func (l *sqliteLog) write(batch []*pending) {
 	l.batchNumber++
 	l.lastBatch, l.lastWrite = len(batch), stopwatch()
 	millis := l.store.now()
-	accepted, followers := l.decide(batch, millis)
+	accepted, followers, decided := l.decide(batch, millis, true)
+	for try := 1; !decided; try++ {
+		batch = l.renew(batch)
+		accepted, followers, decided = l.decide(batch, millis, try < maxRenewals)
+	}
 	if len(accepted) == 0 {
 		return
 	}
@@ -342,16 +354,52 @@ func (e *entry) receipt(duplicate bool) group.Receipt {
 	return place{e.Seq, e.millis}.receipt(duplicate)
 }
 
+// maxRenewals bounds how often a batch is renewed. Each time somebody has changed
+// a group in the moment since the last; beyond it messages are tried again beside,
+// and may lose their turn.
+const maxRenewals = 1000
+
+// holds says whether what was found out about a message is still so. It is called
+// with the tail's lock.
+func (l *sqliteLog) holds(p *pending) bool {
+	return p.generation == l.store.members.generation(p.entry.Group) &&
+		(p.looked && p.lookedAt == l.tail.sweeps || p.entry.state.surelyNew(&p.entry.Draft))
+}
+
+// renew finds out anew what does not hold any more of messages whose senders do not
+// wait for them: they keep their turn. A sender who waits does it itself, because
+// it takes time. Messages that may not be sent any more, or stand already, are answered.
+func (l *sqliteLog) renew(batch []*pending) []*pending {
+	kept := batch[:0]
+	for _, p := range batch {
+		l.tail.mu.RLock()
+		holds := p.then == nil || l.holds(p)
+		l.tail.mu.RUnlock()
+		if !holds {
+			if first, repeated, err := l.findOut(context.Background(), p); err != nil || repeated {
+				p.finish(outcome{receipt: first, err: err})
+				continue
+			}
+		}
+		kept = append(kept, p)
+	}
+	return kept
+}
+
 // decide answers the duplicates and those whose findings are out of date, and
 // gives the others their seqs. Nothing of that is visible before the journal
-// has the batch; after a failure the next batch gives the same seqs again.
-func (l *sqliteLog) decide(batch []*pending, millis int64) (accepted []*pending, followers []follower) {
+// has the batch; after a failure the next batch gives the same seqs again. While
+// the batch may be renewed, nothing is decided when that is needed.
+func (l *sqliteLog) decide(batch []*pending, millis int64, mayRenew bool) (accepted []*pending, followers []follower, decided bool) {
 	t := l.tail
 	at := muster.FromMillis(millis)
 	inBatch := make(map[messageKey]*entry, len(batch))
 	accepted = make([]*pending, 0, len(batch))
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	if mayRenew && slices.ContainsFunc(batch, func(p *pending) bool { return p.then != nil && !l.holds(p) }) {
+		return nil, nil, false
+	}
 	for _, p := range batch {
 		e := p.entry
 		st, key := e.state, keyOf(&e.Draft)
@@ -379,7 +427,7 @@ func (l *sqliteLog) decide(batch []*pending, millis int64) (accepted []*pending,
 		inBatch[key] = e
 		accepted = append(accepted, p)
 	}
-	return accepted, followers
+	return accepted, followers, true
 }
 
 // finish answers the sender and lets go of the group.
