@@ -141,6 +141,67 @@ func TestWindowEdges(t *testing.T) {
 	}
 }
 
+// A clock that is turned back by an hour neither opens a window nor lets anything
+// leave one early when it is right again: the request that succeeds meanwhile is
+// noted no earlier than the last one. It is the same for a group and a requester.
+func TestWindowWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	const n = 3
+	for _, test := range []struct {
+		name                   string
+		perGroup, perRequester int
+		group, admin           func(i int) int
+	}{
+		{"group", n, 100, func(int) int { return 0 }, func(i int) int { return i }},
+		{"requester", 100, n, func(i int) int { return i }, func(int) int { return 0 }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			forEachDatabase(t, func(t *testing.T, opt store.Options) {
+				now := newHands()
+				h := newHall(idleWorld(t, opt, now, smallWindow(test.perGroup, test.perRequester)), "a", 8, 8, 8)
+				ask := func(i int) (enrol.Enrolment, error) {
+					return h.ask(h.Enrolments, test.admin(i), test.group(i), i)
+				}
+				first := now.Now()
+				var last time.Time
+				for i := range n - 1 {
+					e, err := ask(i)
+					if err != nil {
+						t.Fatalf("request %d of %d: %v", i+1, n, err)
+					}
+					last = e.Created
+					now.pass(time.Minute)
+				}
+				now.pass(-time.Hour)
+				e, err := ask(n - 1)
+				if err != nil || e.Created != last {
+					t.Fatalf("the last of %d, with the clock turned back, is of %v, want %v; %v", n, e.Created, last, err)
+				}
+				for range 3 { // now, and as the clock goes further back
+					if wait, err := ask(n); now.Now().Add(full(t, err)) != first.Add(window+time.Millisecond) {
+						t.Fatalf("with the clock turned back to %v: %+v, %v", now.Now(), wait, err)
+					}
+					now.pass(-time.Hour)
+				}
+				now.pass(first.Add(window).Sub(now.Now())) // forward, to exactly a window after the first
+				_, err = ask(n)
+				if wait := full(t, err); wait != time.Millisecond {
+					t.Fatalf("forward again: retry after %v, want 1 ms", wait)
+				}
+				now.pass(time.Millisecond)
+				if _, err := ask(n); err != nil {
+					t.Fatalf("a window and 1 ms after the first: %v", err)
+				}
+				_, err = ask(n + 1)
+				if wait := full(t, err); now.Now().Add(wait) != last.Add(window+time.Millisecond) {
+					t.Fatalf("retry after %v at %v, want a window after %v", wait, now.Now(), last)
+				}
+			})
+		})
+	}
+}
+
 // Whoever administers one side only, or asks for something senseless, is refused
 // before anything is counted; so is a job that fails; and the same key is one
 // request.
