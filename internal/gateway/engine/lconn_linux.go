@@ -27,6 +27,7 @@ type lconn struct {
 	dying   bool // it is in loop.dying
 	ended   bool
 	enc     Encoding
+	noise   noise
 
 	out  *outgoing // nil: nothing waits
 	subs []place
@@ -95,7 +96,7 @@ func (c *lconn) Send(f *Frame) bool {
 	b := f.bytes(c.enc, e.opt.JSON)
 	waits := c.queued.Load()
 	tight := waits > int64(e.opt.Queue) && e.queued.Load() > e.opt.Total
-	if tight || waits > 0 && waits+int64(len(b)) > int64(e.opt.Private) {
+	if tight || !c.hasRoom(len(b), e.opt.Private) {
 		return false
 	}
 	c.post(b)
@@ -139,6 +140,13 @@ func (c *lconn) account(n int) {
 	if n < 0 && now <= int64(e.opt.Queue) && c.waited.Load() {
 		e.wakeRoom(c)
 	}
+}
+
+// hasRoom says whether n bytes more may wait where limit is the bound. Nothing
+// else may wait with a frame that is above it.
+func (c *lconn) hasRoom(n, limit int) bool {
+	waits := c.queued.Load()
+	return waits == 0 || waits+int64(n) <= int64(limit)
 }
 
 // Close implements [Conn].

@@ -125,6 +125,7 @@ func (l *loop) shut() {
 			_ = unix.Close(fd)
 		}
 	}
+	l.ep, l.wake = -1, -1
 }
 
 // run works until opStop has come and every connection has ended.
@@ -132,6 +133,7 @@ func (l *loop) run() error {
 	defer l.shut()
 	for {
 		if err := l.sleep(); err != nil {
+			l.giveUp()
 			return fmt.Errorf("engine: wait for sockets: %w", err)
 		}
 		l.drain()
@@ -145,6 +147,24 @@ func (l *loop) run() error {
 			return nil
 		}
 	}
+}
+
+// giveUp ends a loop that cannot wait for its sockets: the engine takes no more
+// connections, and those of the loop end without a goodbye.
+func (l *loop) giveUp() {
+	l.engine.close() // whoever was about to attach has done so
+	for {
+		l.drain()
+		for _, c := range l.slots {
+			if c != nil {
+				l.end(c, ErrStopped)
+			}
+		}
+		if l.finish() {
+			break
+		}
+	}
+	l.shut()
 }
 
 // finish ends the loop unless something is in its inbox.
@@ -367,6 +387,7 @@ func (l *loop) dieLater(c *lconn, why error) {
 func (l *loop) bury() {
 	for len(l.dying) > 0 {
 		c := l.dying[len(l.dying)-1]
+		l.dying[len(l.dying)-1] = nil
 		l.dying = l.dying[:len(l.dying)-1]
 		l.end(c, c.why)
 	}

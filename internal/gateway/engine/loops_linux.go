@@ -243,23 +243,19 @@ func (e *Loops) Run(ctx context.Context) error {
 	defer stop()
 	work, failed := errgroup.WithContext(life)
 	work.Go(func() error { return e.others.Run(life) })
-	for _, l := range e.loops {
-		if err := l.open(); err != nil {
-			e.close()
-			stop()
-			return errors.Join(err, work.Wait())
+	err := e.open()
+	if err == nil {
+		for _, l := range e.loops {
+			work.Go(l.run)
 		}
-	}
-	for _, l := range e.loops {
-		work.Go(l.run)
-	}
-	select {
-	case <-ctx.Done():
-	case <-failed.Done():
+		select {
+		case <-ctx.Done():
+		case <-failed.Done():
+		}
 	}
 	e.close()
 	stop()
-	err := work.Wait()
+	err = errors.Join(err, work.Wait())
 	done := make(chan struct{})
 	go func() { // ends with the goroutines that call handlers
 		e.workers.finish()
@@ -271,6 +267,22 @@ func (e *Loops) Run(ctx context.Context) error {
 	case <-time.After(5 * time.Second):
 		return errors.Join(err, errors.New("engine: a connection's handler still runs after the stop"))
 	}
+}
+
+// open makes the descriptors of every loop. If one fails, none of them has any,
+// and what was attached has ended.
+func (e *Loops) open() (err error) {
+	for _, l := range e.loops {
+		if err = l.open(); err != nil {
+			break
+		}
+	}
+	if err != nil {
+		for _, l := range e.loops {
+			l.giveUp()
+		}
+	}
+	return err
 }
 
 // close takes no more connections, and has the loops end.

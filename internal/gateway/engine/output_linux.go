@@ -203,6 +203,8 @@ func (l *loop) bring(g *tlog, s *lsub) {
 		l.write(g, s)
 	case s.pos >= missing:
 		l.report(g, s)
+	default:
+		l.tellSkipped(g, s.c)
 	}
 }
 
@@ -308,6 +310,9 @@ func (l *loop) bye(c *lconn, words []byte, why error) {
 	c.parting, c.deaf, c.paused, c.in = true, true, false, nil
 	for len(c.subs) > 0 {
 		l.leave(c, len(c.subs)-1)
+	}
+	if o := c.out; o != nil && len(o.pong) > 0 { // nothing comes behind the goodbye
+		o.bufs, o.pong = append(o.bufs, o.pong), nil
 	}
 	l.queue(c, words)
 	c.stop = l.wheel.after(l.engine.opt.Linger)

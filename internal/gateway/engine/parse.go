@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -23,6 +24,10 @@ func (v *violation) Unwrap() error { return v.err }
 
 func protocolError(why string) *violation {
 	return &violation{code: uint16(ws.StatusProtocolError), why: why, err: ErrProtocol}
+}
+
+func longLength() *violation {
+	return protocolError("a length takes no more bytes than it needs")
 }
 
 // event is what a frame means to the connection.
@@ -67,9 +72,14 @@ func (p *parser) next(b []byte) (ev event, n, need int, err *violation) {
 	}
 	switch size {
 	case 126:
-		size = int(binary.BigEndian.Uint16(b[2:]))
+		if size = int(binary.BigEndian.Uint16(b[2:])); size < 126 {
+			return ev, 0, 0, longLength()
+		}
 	case 127:
 		long := binary.BigEndian.Uint64(b[2:])
+		if long < 1<<16 {
+			return ev, 0, 0, longLength()
+		}
 		if long > uint64(p.max) { //nolint:gosec // a positive limit
 			return ev, 0, 0, p.tooLarge()
 		}
@@ -113,6 +123,33 @@ func (p *parser) allow(b []byte, op byte, fin bool, size int) *violation {
 	case opClose, opPing, opPong:
 	default:
 		return protocolError("an unknown opcode")
+	}
+	return nil
+}
+
+// noise counts what a client sends that brings its handler nothing, so that the
+// handler cannot hold it to a rate: pings, pongs and empty fragments.
+type noise struct {
+	second, frames uint16
+}
+
+// noiseMost is how much noise a client may make in one second; a ping a second
+// is more than anybody needs.
+const noiseMost = 300
+
+// isNoise says whether a frame of n bytes that came to ev is that.
+func isNoise(ev event, n int) bool {
+	const empty = 6 // the length of a client's frame without a payload
+	return ev.op == opPing || ev.op == opPong || ev.op == opContinuation && n == empty
+}
+
+// hear counts a frame, at a time since something that does not change.
+func (s *noise) hear(now time.Duration) *violation {
+	if second := uint16(now / time.Second); second != s.second { //nolint:gosec // another one is told from it all the same
+		s.second, s.frames = second, 0
+	}
+	if s.frames++; s.frames > noiseMost {
+		return &violation{uint16(ws.StatusPolicyViolation), "too many pings, pongs or empty fragments", ErrProtocol}
 	}
 	return nil
 }

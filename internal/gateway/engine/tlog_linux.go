@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 )
@@ -26,6 +27,9 @@ type tlog struct {
 
 	// lates and missing are how many subs are in these states.
 	lates, missing int
+	// skipped is how many publications went past those who are late and too
+	// slow, until they are told.
+	skipped map[*lconn]uint64
 
 	buf   []byte // frames; the first begins at position base
 	base  uint64
@@ -82,7 +86,7 @@ func (l *loop) publish(g *tlog, number uint64, b []byte, urgent bool) {
 		return
 	}
 	if g.lates > 0 {
-		l.wakeLates(g, number, b)
+		l.wakeLates(g, number, b, urgent)
 	}
 	if len(g.subs) > g.lates+g.missing {
 		l.store(g, b)
@@ -107,8 +111,9 @@ func (l *loop) publish(g *tlog, number uint64, b []byte, urgent bool) {
 	l.passes.mark(g, l.clock.now)
 }
 
-// wakeLates begins with those whose time has come.
-func (l *loop) wakeLates(g *tlog, number uint64, b []byte) {
+// wakeLates begins with those whose time has come. They get what has no number
+// as frames of their own.
+func (l *loop) wakeLates(g *tlog, number uint64, b []byte, urgent bool) {
 	head := g.head()
 	for i := range g.subs {
 		s := &g.subs[i]
@@ -117,13 +122,56 @@ func (l *loop) wakeLates(g *tlog, number uint64, b []byte) {
 		}
 		switch {
 		case number == 0:
-			s.c.account(len(b))
-			l.engine.delivered.Add(1)
-			l.send(s.c, b)
+			l.sendLate(g, s.c, b, urgent && g.key.Lane == Live)
 		case number > s.pos&^late:
+			l.tellSkipped(g, s.c)
 			s.pos = head
 			g.lates--
 		}
+	}
+}
+
+// sendLate gives a frame to one who is late, or skips it if too much waits. Who
+// missed one misses the next, so that order is kept, until it has taken what
+// waits; but what is urgent comes behind the count of what was missed.
+func (l *loop) sendLate(g *tlog, c *lconn, b []byte, urgent bool) {
+	e := l.engine
+	if !c.started || g.skipped[c] == 0 && l.hasRoom(c, len(b)) || urgent && c.hasRoom(len(b), e.opt.Private) {
+		l.tellSkipped(g, c)
+		c.account(len(b))
+		e.delivered.Add(1)
+		l.send(c, b)
+		return
+	}
+	if g.skipped == nil {
+		g.skipped = make(map[*lconn]uint64)
+	}
+	g.skipped[c]++
+	e.missed.Add(1)
+}
+
+// hasRoom says whether a publication may wait for a connection alone, after it
+// was given what does.
+func (l *loop) hasRoom(c *lconn, n int) bool {
+	e := l.engine
+	limit := e.opt.Queue
+	if e.queued.Load() > e.opt.Total {
+		limit /= 8
+	}
+	return c.hasRoom(n, limit) || !c.blocked && l.flush(c) && c.hasRoom(n, limit)
+}
+
+// tellSkipped tells one who is late what went past it.
+func (l *loop) tellSkipped(g *tlog, c *lconn) {
+	n := g.skipped[c]
+	if n == 0 {
+		return
+	}
+	delete(g.skipped, c)
+	if f := c.handler.Missed(g.key, n, 0); f != nil {
+		b := f.bytes(c.enc, l.engine.opt.JSON)
+		c.account(len(b))
+		l.queue(c, b)
 	}
 }
 
@@ -140,10 +188,7 @@ func (g *tlog) keep(b []byte) {
 
 // urgentsSince gives the urgent frames from a place in the count on.
 func (g *tlog) urgentsSince(at uint64) []urgentFrame {
-	i := len(g.urgents)
-	for i > 0 && g.urgents[i-1].at >= at {
-		i--
-	}
+	i, _ := slices.BinarySearchFunc(g.urgents, at, func(u urgentFrame, at uint64) int { return cmp.Compare(u.at, at) })
 	return g.urgents[i:]
 }
 
@@ -164,7 +209,8 @@ func (l *loop) subscribe(c *lconn, g *tlog, after uint64) {
 }
 
 // unsubscribe takes a connection out of a topic. What was published before is
-// still delivered.
+// still delivered, unless the connection is slow and that is more than
+// freezeMost.
 func (l *loop) unsubscribe(c *lconn, t Topic) {
 	for i, p := range c.subs {
 		if p.log.key == t {
@@ -188,6 +234,7 @@ func (l *loop) leave(c *lconn, i int) {
 		g.missing--
 	case s.pos >= late:
 		g.lates--
+		delete(g.skipped, c)
 	default:
 		g.reached(s, g.head())
 	}
@@ -323,23 +370,58 @@ func (g *tlog) forget(n int) {
 // of them: they miss everything until they are told.
 func (g *tlog) evict(n int) {
 	cut, head := g.base+uint64(n), g.head() //nolint:gosec // a length
-	e := g.loop.engine
-	known, since := uint64(0), uint64(0)
+	places := g.fallen(cut)
+	lost := uint64(0)
+	at := fallen{pos: missing} // nobody's position
 	for i := range g.subs {
 		s := &g.subs[i]
 		if s.pos >= cut || s.pos == head {
 			continue
 		}
-		if since == 0 || known != s.pos {
-			known, since = s.pos, g.count-frames(g.buf[s.pos-g.base:])
+		if at.pos != s.pos {
+			k, _ := slices.BinarySearchFunc(places, s.pos, func(f fallen, pos uint64) int { return cmp.Compare(f.pos, pos) })
+			at = places[k]
 		}
-		n := g.count - since - uint64(len(g.urgentsSince(since)))
-		s.pos = missing | since
+		s.pos = missing | at.since
 		g.missing++
-		e.delivered.Add(^(n - 1))
-		e.missed.Add(n)
+		lost += at.lost
 	}
+	e := g.loop.engine
+	e.delivered.Add(-lost)
+	e.missed.Add(lost)
 	g.forget(n)
+}
+
+// fallen is a position that falls out of a log.
+type fallen struct {
+	pos   uint64
+	since uint64 // its place in the count
+	lost  uint64 // the publications from there on that are not urgent
+}
+
+// fallen gives the positions before cut that somebody stands at, in order. The
+// buffer is walked once, however many there are.
+func (g *tlog) fallen(cut uint64) (places []fallen) {
+	head, last := g.head(), uint64(missing)
+	for i := range g.subs {
+		if pos := g.subs[i].pos; pos < cut && pos != head && pos != last {
+			places, last = append(places, fallen{pos: pos}), pos
+		}
+	}
+	slices.SortFunc(places, func(a, b fallen) int { return cmp.Compare(a.pos, b.pos) })
+	places = slices.CompactFunc(places, func(a, b fallen) bool { return a.pos == b.pos })
+	behind := uint64(0) // frames from the position on
+	for i := len(places) - 1; i >= 0; i-- {
+		p := &places[i]
+		end := head
+		if i+1 < len(places) {
+			end = places[i+1].pos
+		}
+		behind += frames(g.buf[p.pos-g.base : end-g.base])
+		p.since = g.count - behind
+		p.lost = behind - uint64(len(g.urgentsSince(p.since)))
+	}
+	return places
 }
 
 // boundary is the end of the frame that the n-th byte of b belongs to; b begins

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"muster/internal/gateway/engine"
 )
 
@@ -127,6 +129,73 @@ func testUrgent(t *testing.T, make func(Options) engine.Engine) {
 	}
 }
 
+// testLateAndSlow publishes without numbers, now and then something urgent, to one
+// who does not read and whose subscription begins behind a number that has not
+// come: what waits for it is bounded, it misses nothing urgent, what it is told
+// adds up, and then it begins behind its number.
+func testLateAndSlow(t *testing.T, make func(Options) engine.Engine) {
+	const queue, mark = 64 << 10, 1000
+	r := start(t, make, Options{Queue: queue, WriteTimeout: time.Hour})
+	slow, h := r.connect(engine.Proto)
+	topic := engine.Topic{Lane: engine.Live, ID: 7}
+	h.conn.Subscribe(topic, mark)
+	text := strings.Repeat("x", 1000)
+	published, urgent := uint64(0), 0
+	for s := r.e.Stats(); s.Missed < 1000 || s.Delivered+s.Missed < published; s = r.e.Stats() {
+		if published > 1e6 {
+			t.Fatal("a million messages, and the slow reader missed few")
+		}
+		if s.Queued > 3*queue {
+			t.Fatalf("%d bytes wait where %d may", s.Queued, queue)
+		}
+		if s.Missed >= 1000 { // the last ones are on their way
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		for range 10 {
+			published++
+			r.e.Publish(topic, 0, frameOf("plain ", text))
+		}
+		if published%500 == 0 {
+			published++
+			urgent++
+			r.e.Publish(topic, 0, frameOf("urgent").Urgent())
+		}
+		if s.Delivered+s.Missed+50 < published { // not faster than it is looked at
+			time.Sleep(time.Millisecond)
+		}
+	}
+	got, missed := uint64(0), uint64(0)
+	for got+missed < published {
+		g, err := slow.receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, told := strings.CutPrefix(g.text, "missed")
+		var id, count, last uint64
+		switch n, err := fmt.Sscan(rest, &id, &count, &last); {
+		case !told:
+			got++
+		case n != 3 || id != 7 || last != 0:
+			t.Fatalf("%q: %v", g.text, err)
+		default:
+			missed += count
+		}
+		if g.text == "urgent" {
+			urgent--
+		}
+	}
+	s := r.e.Stats()
+	if urgent != 0 || got+missed != published || s.Missed != missed || s.Delivered != got {
+		t.Errorf("%d urgent ones are missing; got %d and missed %d of %d; %+v", urgent, got, missed, published, s)
+	}
+	r.e.Publish(topic, 0, frameOf("told"))
+	r.e.Publish(topic, mark, frameOf("too early"))
+	r.e.Publish(topic, mark+1, frameOf("begin"))
+	slow.want(ws.OpBinary, "told")
+	slow.want(ws.OpBinary, "begin")
+}
+
 // testDeadReaders publishes to a crowd of whom some never read: the others get
 // everything, and what waits for the dead ones stays within bounds, in the
 // topic's log and in their own queues.
@@ -141,7 +210,7 @@ func testDeadReaders(t *testing.T, make func(Options) engine.Engine) {
 	alive, h := r.connect(engine.Proto)
 	h.conn.Subscribe(topic, 0)
 	text := strings.Repeat("x", 20000)
-	for n := uint64(1); r.e.Stats().Missed < 10*dead; n++ {
+	for n := uint64(1); r.e.Stats().Missed < 10*dead || r.e.Stats().Stalled < dead; n++ {
 		if n > 1e5 {
 			t.Fatal("two gigabytes, and the dead readers missed nothing")
 		}

@@ -110,6 +110,7 @@ func Run(t *testing.T, make func(Options) engine.Engine) {
 		{"encodings", testEncodings},
 		{"slow reader", testSlowReader},
 		{"urgent frames", testUrgent},
+		{"late and slow reader", testLateAndSlow},
 		{"private frames", testPrivate},
 		{"paced answers", testPaced},
 		{"goodbye", testGoodbye},
