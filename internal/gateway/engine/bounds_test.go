@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -256,4 +257,60 @@ func TestNothingBehindGoodbye(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEndedAreLetGo holds that nothing of the engine keeps the handlers of
+// connections that have ended.
+func TestEndedAreLetGo(t *testing.T) {
+	const n = 300
+	bothKinds(t, engine.Options{Idle: time.Hour}, func(t *testing.T, r *running) {
+		var freed atomic.Int64
+		for range n {
+			nc, s := r.connect(nil)
+			runtime.AddCleanup(s, func(freed *atomic.Int64) { freed.Add(1) }, &freed)
+			_ = nc.Close()
+			_ = s.awaitClosed(t)
+		}
+		r.await("handlers to be let go", func() bool {
+			runtime.GC()
+			return freed.Load() >= n*9/10 // a stack may hold one
+		})
+	})
+}
+
+// TestBusyIsNotSilent has a handler take longer than a client may be silent,
+// while more waits than is read: the client is not blamed for what nobody read.
+func TestBusyIsNotSilent(t *testing.T) {
+	const idle = 100 * time.Millisecond
+	bothKinds(t, engine.Options{Idle: idle}, func(t *testing.T, r *running) {
+		gate := make(chan struct{})
+		nc, s := r.connect(gate)
+		b, err := ws.CompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 1000))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const frames = 40 // more than a backlog
+		for range frames {
+			if _, err := nc.Write(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-s.frames
+		select {
+		case why := <-s.closed:
+			t.Errorf("ended with %v while its frames waited", why)
+		case <-time.After(6 * idle):
+		}
+		close(gate)
+		for range frames - 1 {
+			select {
+			case <-s.frames:
+			case <-time.After(boundPatience):
+				t.Fatal("the frames that waited do not come")
+			}
+		}
+		if why := s.awaitClosed(t); !errors.Is(why, engine.ErrSilent) {
+			t.Errorf("silent, it ended with %v", why)
+		}
+	})
 }

@@ -17,6 +17,7 @@ type conn struct {
 	nc      net.Conn
 	handler Handler
 	seen    atomic.Uint32 // the engine's tick when something last came
+	busy    atomic.Bool   // the handler has a frame; nothing is read meanwhile
 
 	mu    sync.Mutex
 	state connState
@@ -31,16 +32,6 @@ type conn struct {
 	// room is closed when little is queued again; nil: nobody waits for that.
 	room chan struct{}
 }
-
-type connState uint8
-
-const (
-	open connState = iota
-	// closing: a goodbye is queued or sent; what comes in is thrown away.
-	closing
-	// ended: the socket is closed.
-	ended
-)
 
 func newConn(e *Threads, nc net.Conn, enc Encoding) *conn {
 	c := &conn{engine: e, id: e.nextID.Add(1), enc: enc, nc: nc}
@@ -254,6 +245,7 @@ func (c *conn) bye(last []byte, code uint16, reason string, why error) {
 		return
 	}
 	c.state, c.why = closing, why
+	c.pong = nil // nothing comes behind the goodbye
 	subs := c.leaveAll()
 	if last != nil {
 		c.enqueue(last)
@@ -464,8 +456,12 @@ func (c *conn) read(early []byte) {
 
 // readFrames hands messages to the handler until something ends that.
 func (c *conn) readFrames(src *source, p *parser) error {
+	begin, heard := time.Now(), noise{} //nolint:forbidigo // the connection's own monotonic clock
 	for {
 		ev, n, need, v := p.next(src.pending())
+		if v == nil && isNoise(ev, n) {
+			v = heard.hear(time.Since(begin))
+		}
 		if v != nil {
 			return v
 		}
@@ -481,7 +477,10 @@ func (c *conn) readFrames(src *source, p *parser) error {
 		}
 		switch ev.op {
 		case opText, opBinary:
+			c.busy.Store(true)
 			c.handler.Frame(ev.payload)
+			c.seen.Store(c.engine.tick.Load())
+			c.busy.Store(false)
 		case opPing:
 			c.answerPing(ev.payload)
 		case opClose:

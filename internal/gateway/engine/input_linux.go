@@ -78,6 +78,7 @@ func (l *loop) readOn() {
 			l.read(c)
 		}
 	}
+	clear(reads) // who is gone is not held
 	if l.reads == nil {
 		l.reads = reads[:0]
 	}
@@ -120,6 +121,9 @@ func (l *loop) feed(c *lconn, b []byte) {
 	need := 0
 	for !c.deaf && !c.paused {
 		ev, n, more, v := p.next(b)
+		if v == nil && isNoise(ev, n) {
+			v = c.noise.hear(l.clock.now)
+		}
 		if v != nil {
 			l.hangUp(c, v.code, v.why, v.err)
 			break
@@ -211,8 +215,15 @@ func (c *lconn) workOff(q *backlog) {
 		c.loop.post(q.then)
 	}
 	if q.over {
-		c.handler.Closed(c.why)
+		c.tellEnd()
 	}
+}
+
+// tellEnd tells the handler of the end and lets go of it: others may hold the
+// connection a while longer, such as the wheel.
+func (c *lconn) tellEnd() {
+	c.handler.Closed(c.why)
+	c.handler = nil
 }
 
 // hangUp says goodbye because of what the client did, after the handler has done

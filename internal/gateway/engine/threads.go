@@ -118,6 +118,16 @@ type sub struct {
 	missed, last uint64
 }
 
+type connState uint8
+
+const (
+	open connState = iota
+	// closing: a goodbye is queued or sent; what comes in is thrown away.
+	closing
+	// ended: the socket is closed.
+	ended
+)
+
 var _ Engine = (*Threads)(nil)
 
 // NewThreads makes an engine.
@@ -287,6 +297,7 @@ func (e *Threads) Run(ctx context.Context) error {
 			tick := e.tick.Add(1)
 			e.each(func(c *conn) {
 				switch age := tick - c.seen.Load(); {
+				case c.busy.Load():
 				case age >= cutAfter:
 					c.cut(ErrSilent)
 				case age == pingAfter:

@@ -81,6 +81,9 @@ func (l *loop) turnWheel() {
 // look pings a silent connection, and ends one that is given up.
 func (l *loop) look(c *lconn) {
 	now, idle := l.wheel.now, l.wheel.idle
+	if c.paused { // what it says is not read
+		c.seen = now
+	}
 	silent := now - c.seen
 	switch {
 	case c.dying:

@@ -120,7 +120,7 @@ func (w *workers) work() {
 		w.taken++
 		w.mu.Unlock()
 		if t.q == nil {
-			t.c.handler.Closed(t.c.why)
+			t.c.tellEnd()
 		} else {
 			t.c.workOff(t.q)
 		}

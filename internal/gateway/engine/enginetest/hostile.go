@@ -107,6 +107,44 @@ func testLastFrames(t *testing.T, make func(Options) engine.Engine) {
 	}
 }
 
+// testNoise floods with frames that no handler sees and no handler can hold to a
+// rate: the connection is closed, and others go on.
+func testNoise(t *testing.T, make func(Options) engine.Engine) {
+	r := start(t, make, Options{})
+	other, ho := r.connect(engine.Proto)
+	mask := "\x00\x00\x00\x00"
+	for _, test := range []struct{ name, frames string }{
+		{"pings", "\x89\x80" + mask},
+		{"pongs", "\x8a\x80" + mask},
+		{"pings with a payload", "\x89\x81" + mask + "x"},
+		{"empty fragments", "\x02\x81" + mask + "x" + strings.Repeat("\x00\x80"+mask, 100) + "\x80\x80" + mask},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, h := r.connect(engine.Proto)
+			c.sendRaw([]byte(strings.Repeat(test.frames, 60_000/len(test.frames))))
+			c.wantClose(1008)
+			h.awaitClosed(t, engine.ErrProtocol)
+			other.send(ws.OpPing, true, test.name)
+			other.want(ws.OpPong, test.name)
+		})
+	}
+	other.send(ws.OpBinary, true, "still here")
+	ho.awaitFrames(t, 1)
+}
+
+// testManyPings sends what a client that measures its way may send.
+func testManyPings(t *testing.T, make func(Options) engine.Engine) {
+	r := start(t, make, Options{})
+	c, h := r.connect(engine.Proto)
+	for n := range 100 {
+		c.send(ws.OpPing, true, fmt.Sprint(n))
+		c.send(ws.OpPong, true, "unasked")
+		c.want(ws.OpPong, fmt.Sprint(n))
+	}
+	c.send(ws.OpBinary, true, "a message")
+	h.awaitFrames(t, 1)
+}
+
 // testOrder publishes to several topics and sends privately from several
 // goroutines at once: a client that reads gets what each of them did in that
 // order, also across topics and private frames.

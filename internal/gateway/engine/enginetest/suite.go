@@ -120,6 +120,8 @@ func Run(t *testing.T, make func(Options) engine.Engine) {
 		{"churn", testChurn},
 		{"slow handler", testSlowHandler},
 		{"last frames", testLastFrames},
+		{"noise", testNoise},
+		{"many pings", testManyPings},
 		{"order", testOrder},
 		{"dead readers", testDeadReaders},
 		{"reconnecting readers", testReconnecting},
