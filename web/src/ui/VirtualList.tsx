@@ -20,6 +20,8 @@ interface VirtualListProps<T> {
   role?: 'log' | 'list';
   /** end: begins at the end and follows what is added there, as talk does. */
   from?: 'start' | 'end';
+  /** More stands behind the last item than is here: that is no end to hold on to, though it may be reached. */
+  moreAfter?: boolean;
   /** Where to begin instead: an index. */
   initialIndex?: number | undefined;
   /** The first or the last rows come into view: time to bring more. */
@@ -35,9 +37,23 @@ const near = 8;
 /** So close to the end, in px, counts as there. */
 const threshold = 40;
 
+function endIsNear({ scrollTop, scrollHeight, clientHeight }: HTMLElement): boolean {
+  return scrollHeight - scrollTop - clientHeight <= threshold;
+}
+
 /** VirtualList renders the rows that can be seen of a list of any length, whose rows have any height. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
-  const { items, keyOf, estimate, render, label, role = 'list', from = 'start', initialIndex } = props;
+  const {
+    items,
+    keyOf,
+    estimate,
+    render,
+    label,
+    role = 'list',
+    from = 'start',
+    moreAfter = false,
+    initialIndex,
+  } = props;
   const { onNearStart, onNearEnd, onAtEndChange, onSeen, ref } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const began = useRef(false);
@@ -86,6 +102,14 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     virtual.scrollToIndex(initialIndex, { align: 'center' });
   }, [items.length, initialIndex, virtual]);
 
+  const had = useRef(moreAfter);
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    // Who waited where the rows ended is at the end once it is known that nothing is behind it.
+    if (had.current && !moreAfter && element) holds.current ||= from === 'end' && endIsNear(element);
+    had.current = moreAfter;
+  }, [moreAfter, from]);
+
   const total = virtual.getTotalSize();
   useLayoutEffect(() => {
     if (began.current && holds.current) virtual.scrollToEnd();
@@ -95,9 +119,9 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     const element = scroller.current;
     if (from !== 'end' || !element) return;
     // The virtualizer hears of a scroll after React does, so the element is asked.
-    const { scrollTop: top, scrollHeight: height, clientHeight } = element;
+    const { scrollTop: top, scrollHeight: height } = element;
     const shrunk = Math.max(0, was.current.height - height);
-    if (height - top - clientHeight <= threshold) holds.current = true;
+    if (endIsNear(element)) holds.current ||= !moreAfter;
     // Further up than rows that became lower explain: by wheel, key, search or a reader's aid, somebody wants to be there.
     else if (top < was.current.top - shrunk - 1) holds.current = false;
     was.current = { top, height };

@@ -129,6 +129,7 @@ export function History({ log, quotes, subgroups, unreadAfter, onReply, ref }: H
         from="end"
         role="log"
         label={t.group.messages}
+        moreAfter={!value.atEnd}
         initialIndex={initial >= 0 ? initial : undefined}
         onNearStart={before}
         onNearEnd={after}
