@@ -204,11 +204,16 @@ func (l *sqliteLog) sweep(ctx context.Context, between func(applied int64, took 
 	return err
 }
 
-// noteApplied keeps how far log.db is, and tells those who wait for it.
+// noteApplied keeps how far log.db is, and tells those who wait for it. That
+// log.db has another message under a key or at a place passes by no retry:
+// the log then takes nothing more, rather than acknowledge what it cannot keep.
 func (l *sqliteLog) noteApplied(upTo journal.Position, err error) {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	l.applied, l.applyErr = upTo, err
+	if l.conflict == nil && sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint {
+		l.conflict = fmt.Errorf("the journal contradicts %w", err) // which begins with the file's name
+	}
 	l.flushes = slices.DeleteFunc(l.flushes, func(f flush) bool {
 		switch {
 		case f.upTo <= upTo:

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,7 @@ type sqliteLog struct {
 	applied    journal.Position
 	flushes    []flush
 	applyErr   error
+	conflict   error // two messages of one key or place were acknowledged: stays until a restart
 	writeErr   error // of the last batch, nil when it succeeded
 	writeErrAt time.Time
 
@@ -248,8 +250,18 @@ func (l *sqliteLog) broken() error {
 	}
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
-	if l.applyErr != nil {
-		return errLogBroken(l.applyErr)
+	if err := cmp.Or(l.conflict, l.applyErr); err != nil {
+		return errLogBroken(err)
+	}
+	return nil
+}
+
+// contradicted tells of a conflict that the applier met.
+func (l *sqliteLog) contradicted() error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if l.conflict != nil {
+		return errLogBroken(l.conflict)
 	}
 	return nil
 }

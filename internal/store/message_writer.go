@@ -115,7 +115,7 @@ func (l *sqliteLog) Append(ctx context.Context, d group.Draft) (group.Receipt, e
 	}
 	defer p.entry.state.unpin()
 	p.done = make(chan outcome, 1)
-	for {
+	for range maxRenewals {
 		first, repeated, err := l.enqueue(ctx, p)
 		if err != nil || repeated {
 			return first, err
@@ -129,6 +129,7 @@ func (l *sqliteLog) Append(ctx context.Context, d group.Draft) (group.Receipt, e
 			return group.Receipt{}, ctx.Err()
 		}
 	}
+	return group.Receipt{}, errLogBusy()
 }
 
 // AppendAsync implements group.AsyncLog. What does not hold any more when the
@@ -240,9 +241,7 @@ func (l *sqliteLog) awaitRoom(ctx context.Context) bool {
 		l.wakeApplier()
 		if err := l.broken(); err != nil {
 			for batch := l.queue.take(nil); len(batch) > 0; batch = l.queue.take(batch) {
-				for _, p := range batch {
-					p.finish(outcome{err: err})
-				}
+				refuse(batch, err)
 			}
 			return false
 		}
@@ -280,6 +279,10 @@ func (l *sqliteLog) wait(ctx context.Context, d time.Duration, early <-chan stru
 
 // write gives a batch its seqs, makes it durable, and answers.
 func (l *sqliteLog) write(batch []*pending) {
+	if err := l.contradicted(); err != nil {
+		refuse(batch, err)
+		return
+	}
 	l.batchNumber++
 	l.lastBatch, l.lastWrite = len(batch), stopwatch()
 	millis := l.store.now()
@@ -356,7 +359,8 @@ func (e *entry) receipt(duplicate bool) group.Receipt {
 
 // maxRenewals bounds how often a batch is renewed. Each time somebody has changed
 // a group in the moment since the last; beyond it messages are tried again beside,
-// and may lose their turn.
+// and may lose their turn. As often a sender who waits tries, who is then told
+// that the log is busy.
 const maxRenewals = 1000
 
 // holds says whether what was found out about a message is still so. It is called
@@ -440,6 +444,13 @@ func (p *pending) finish(o outcome) {
 	}
 	if st != nil { // PostgreSQL's log keeps none
 		st.unpin()
+	}
+}
+
+// refuse tells everybody of a batch the same.
+func refuse(batch []*pending, err error) {
+	for _, p := range batch {
+		p.finish(outcome{err: err})
 	}
 }
 
