@@ -144,11 +144,11 @@ type Enrolment struct {
 	PerGroup            int           `key:"per_group" default:"3" min:"1" max:"1000000" unit:"requests" doc:"Successful requests for one group in the window."`
 	PerRequester        int           `key:"per_requester" default:"10" min:"1" max:"1000000" unit:"requests" doc:"Successful requests by one account in the window."`
 	Page                int           `key:"page" default:"2000" min:"1" max:"100000" unit:"people" doc:"People in one transaction of an enrolment, to begin with; it halves when senders wait and grows when they do not."`
-	MaxPage             int           `key:"max_page" default:"8000" min:"1" max:"100000" unit:"people" doc:"Most people in one transaction of an enrolment."`
+	MaxPage             int           `key:"max_page" default:"4000" min:"1" max:"100000" unit:"people" doc:"Most people in one transaction of an enrolment."`
 	InvitationExpiry    time.Duration `key:"invitation_expiry" default:"14d" min:"1m" max:"3650d" doc:"How long an invitation can be answered when the request does not say."`
 	InvitationExpiryMax time.Duration `key:"invitation_expiry_max" default:"90d" min:"1m" max:"3650d" doc:"The longest that a request may say."`
 	Lease               time.Duration `key:"lease" default:"15s" min:"1s" max:"10m" doc:"How long a worker that died holds its enrolment before another process takes over."`
-	TargetWait          time.Duration `key:"target_wait" default:"20ms" min:"1ms" max:"10s" doc:"Senders' wait for the database above which an enrolment makes its pages smaller."`
+	TargetWait          time.Duration `key:"target_wait" default:"10ms" min:"1ms" max:"10s" doc:"Senders' wait for the database above which an enrolment makes its pages smaller."`
 }
 
 // RoleAll in Server.Roles means every role.
