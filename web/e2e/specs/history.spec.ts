@@ -67,7 +67,6 @@ function travel(log: Locator, to: number, step: number): Promise<Travelled> {
       const end = performance.now() + 90_000;
       while (!(before.has(to) || found.jumps.length > 5 || performance.now() > end)) {
         list.scrollTop += step;
-        list.dispatchEvent(new Event('scroll')); // a wheel's is heard before anything else happens, a script's a frame later
         await drawn();
         await drawn();
         compare(step, `${found.least} to ${found.most}, scrolled`);
@@ -75,6 +74,41 @@ function travel(log: Locator, to: number, step: number): Promise<Travelled> {
         compare(0, `${found.least} to ${found.most}, at rest`);
       }
       return { ...found, above: [...above] };
+    },
+    { to, step },
+  );
+}
+
+/**
+ * sway scrolls on and back in every task, not in every frame, until a message is on the page, and returns what moved
+ * between two tasks, when nobody scrolled: pages come while the event of the last scroll is still on its way.
+ */
+function sway(log: Locator, to: number, step: number): Promise<{ jumps: string[]; arrived: boolean }> {
+  return log.evaluate(
+    async (list, { to, step }) => {
+      const named = 30;
+      const jumps: string[] = [];
+      const look = () =>
+        new Map(
+          [...list.querySelectorAll('article p[dir=auto]')].map((line) => [
+            line.textContent,
+            line.getBoundingClientRect().y,
+          ]),
+        );
+      let before = look();
+      const end = performance.now() + 60_000;
+      for (let i = 0; !before.has(`message ${to}`) && jumps.length <= 5 && performance.now() < end; i++) {
+        const by = i % 3 === 0 ? -0.8 * step : step;
+        list.scrollTop += by;
+        before = look();
+        await new Promise((next) => setTimeout(next));
+        const found = [...look()].map(([text, y]) => ({ text, moved: y - (before.get(text) ?? Number.NaN) }));
+        const same = found.filter(({ moved }) => !Number.isNaN(moved));
+        if (same.length === 0) jumps.push('nothing stayed on the page');
+        const worst = same.find(({ moved }) => Math.abs(moved) > named);
+        if (worst) jumps.push(`after ${by}: ${worst.text} moved by ${worst.moved}`);
+      }
+      return { jumps, arrived: before.has(`message ${to}`) };
     },
     { to, step },
   );
@@ -165,4 +199,19 @@ test('who reaches what is loaded of a history before the next page comes reads o
   await live.fill(group, total + 5);
   live.close();
   await expect(log.getByText(`message ${total + 5}`, { exact: true })).toBeInViewport();
+});
+
+test('a page that comes while a history is scrolled takes nothing of that back', async ({ server, open, t }) => {
+  const [anna, ben] = await server.people('anna', 'ben');
+  if (!anna || !ben) throw new Error('people');
+  const group = await anna.group('Restless');
+  await anna.brings([ben], group);
+  const live = await Live.connect(anna);
+  await live.fill(group, 1500);
+  live.close();
+  const page = await open(ben, { path: `/g/${group}` });
+  const log = history(page, t);
+  await expect(log.getByText('message 1', { exact: true })).toBeInViewport();
+  expect(await sway(log, 1200, 180)).toEqual({ jumps: [], arrived: true });
+  expect(await sway(log, 300, -180)).toEqual({ jumps: [], arrived: true });
 });

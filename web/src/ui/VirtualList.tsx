@@ -1,6 +1,7 @@
-import { useVirtualizer } from '@tanstack/react-virtual';
+import { useVirtualizer, type Virtualizer } from '@tanstack/react-virtual';
 import { useEffect, useImperativeHandle, useLayoutEffect, useRef, type ReactNode, type Ref } from 'react';
 
+import { offsetNow } from './offset.ts';
 import styles from './VirtualList.module.css';
 
 export interface VirtualListHandle {
@@ -41,6 +42,19 @@ function endIsNear({ scrollTop, scrollHeight, clientHeight }: HTMLElement): bool
   return scrollHeight - scrollTop - clientHeight <= threshold;
 }
 
+/**
+ * hearOffset tells the virtualizer where its view is. It knows from events, which come a frame after the view was moved by
+ * a script, a key or a search; what it worked out from the offset before would take that move back.
+ */
+function hearOffset(virtual: Virtualizer<HTMLDivElement, Element>): void {
+  const { scrollElement, scrollOffset, measurementsCache } = virtual;
+  if (!scrollElement || scrollOffset === null) return;
+  // While a finger scrolls, corrections are held back, and all rows are drawn so much further up.
+  const [row] = virtual.getVirtualItems();
+  const held = row ? (measurementsCache[row.index]?.start ?? row.start) - row.start : 0;
+  virtual.scrollOffset = offsetNow(scrollOffset, scrollElement.scrollTop, held);
+}
+
 /** VirtualList renders the rows that can be seen of a list of any length, whose rows have any height. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
   const {
@@ -61,7 +75,10 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   const holds = useRef(from === 'end');
   /** Where the view was at the last scroll. */
   const was = useRef({ top: 0, height: 0 });
-  const virtual = useVirtualizer({
+  const before = useRef<{ items: readonly T[]; virtual: Virtualizer<HTMLDivElement, Element> }>(null);
+  // Rows that come before or are dropped are made up for by moving the view from where it is. At the end it goes there.
+  if (before.current && before.current.items !== items && !holds.current) hearOffset(before.current.virtual);
+  const virtual = useVirtualizer<HTMLDivElement, Element>({
     count: items.length,
     getScrollElement: () => scroller.current,
     estimateSize: (index) => {
@@ -77,6 +94,8 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
     scrollEndThreshold: threshold,
     overscan: 12,
   });
+
+  before.current = { items, virtual };
 
   // A row that becomes higher or lower wholly above the view must not move what is read, whichever way somebody
   // scrolls: the first row of a page that was added before changes when it gets company. Measured for the first time,
