@@ -407,7 +407,10 @@ func (l *sqliteLog) decide(batch []*pending, millis int64, mayRenew bool) (accep
 	for _, p := range batch {
 		e := p.entry
 		st, key := e.state, keyOf(&e.Draft)
-		if p.generation != l.store.members.generation(e.Group) {
+		// One that was just found to hold keeps its turn: what changes from then on
+		// comes after it.
+		held := mayRenew && p.then != nil
+		if !held && p.generation != l.store.members.generation(e.Group) {
 			p.finish(outcome{again: true})
 			continue
 		}
