@@ -83,20 +83,29 @@ func full(t fataler, err error) time.Duration {
 	return e.RetryAfter
 }
 
+// windowCase is a window that is full after n requests: whose place in the hall
+// the request i has as group and as administrator.
+type windowCase struct {
+	name                   string
+	perGroup, perRequester int
+	group, admin           func(i int) int
+}
+
+// bothWindows are one group's, asked for by many, and one requester's, of many groups.
+func bothWindows(n int) []windowCase {
+	return []windowCase{
+		{"group", n, 100, func(int) int { return 0 }, func(i int) int { return i }},
+		{"requester", 100, n, func(i int) int { return i }, func(int) int { return 0 }},
+	}
+}
+
 // N-1 and N requests in a window succeed, N+1 do not, neither exactly a window
 // later; a millisecond after that one more does, and the refusal said so. It is
 // the same for a group and for a requester, and after a restart.
 func TestWindowEdges(t *testing.T) {
 	t.Parallel()
 	const n = 3
-	for _, test := range []struct {
-		name                   string
-		perGroup, perRequester int
-		group, admin           func(i int) int
-	}{
-		{"group", n, 100, func(int) int { return 0 }, func(i int) int { return i }},
-		{"requester", 100, n, func(i int) int { return i }, func(int) int { return 0 }},
-	} {
+	for _, test := range bothWindows(n) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			forEachDatabase(t, func(t *testing.T, opt store.Options) {
@@ -147,14 +156,7 @@ func TestWindowEdges(t *testing.T) {
 func TestWindowWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	const n = 3
-	for _, test := range []struct {
-		name                   string
-		perGroup, perRequester int
-		group, admin           func(i int) int
-	}{
-		{"group", n, 100, func(int) int { return 0 }, func(i int) int { return i }},
-		{"requester", 100, n, func(i int) int { return i }, func(int) int { return 0 }},
-	} {
+	for _, test := range bothWindows(n) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			forEachDatabase(t, func(t *testing.T, opt store.Options) {
